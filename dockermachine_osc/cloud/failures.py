@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SDK's exceptions in this package's words."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from keystoneauth1 import exceptions as ksa_exceptions
+from openstack import exceptions as sdk_exceptions
+
+from dockermachine_osc import errors
+
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]+')
+_TEXT_LIMIT = 500
+
+
+def plain(text: object) -> str:
+    """Give what a cloud said on one line, safe for a terminal."""
+    return _CONTROL.sub(' ', str(text)).strip()[:_TEXT_LIMIT]
+
+
+class ApiError(errors.CloudFailure):
+    """An answer of an OpenStack API that is an error.
+
+    :ivar status: the HTTP status, 0 if there was no answer at all.
+    """
+
+    def __init__(self, message: str, hint: str = '', status: int = 0) -> None:
+        super().__init__(message, hint)
+        self.status = status
+
+    @property
+    def passing(self) -> bool:
+        """Whether asking again may help: no answer, 429, or 5xx."""
+        return self.status in (0, 429) or self.status >= 500
+
+
+@contextlib.contextmanager
+def step(what: str) -> Iterator[None]:
+    """Raise an ApiError that says what could not be done, and why.
+
+    :param what: completes 'Cannot ...', as in 'create port web1'.
+    """
+    try:
+        yield
+    except sdk_exceptions.HttpException as error:
+        detail = plain(error.details or error.message or error)
+        status = int(error.status_code or 0)
+        raise ApiError(
+            f'Cannot {what}: {detail}', _hint(status, detail), status
+        ) from error
+    except sdk_exceptions.SDKException as error:
+        raise ApiError(f'Cannot {what}: {plain(error)}') from error
+    except ksa_exceptions.ClientException as error:
+        raise ApiError(
+            f'Cannot {what}: {plain(error)}',
+            status=int(getattr(error, 'http_status', 0) or 0),
+        ) from error
+
+
+def _hint(status: int, detail: str) -> str:
+    if 'quota' in detail.lower():
+        return (
+            'See what is in use: openstack limits show --absolute, '
+            'openstack quota show --usage'
+        )
+    if status in (401, 403):
+        return (
+            'See who you are there: openstack token issue, and which roles '
+            'you have: openstack role assignment list --names'
+        )
+    return ''

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a cloud offers for a new machine, asked once and side by side."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from dockermachine_osc import errors
+from dockermachine_osc.cloud import failures
+
+if TYPE_CHECKING:
+    from openstack.compute.v2.flavor import Flavor
+    from openstack.compute.v2.keypair import Keypair
+    from openstack.compute.v2.limits import AbsoluteLimits
+    from openstack.compute.v2.server import Server
+    from openstack.connection import Connection
+    from openstack.image.v2.image import Image
+    from openstack.network.v2.floating_ip import FloatingIP
+    from openstack.network.v2.network import Network
+    from openstack.network.v2.port import Port
+    from openstack.network.v2.quota import QuotaDetails
+    from openstack.network.v2.router import Router
+    from openstack.network.v2.security_group import SecurityGroup
+
+    from dockermachine_osc.request import CreateRequest
+
+#: How a port says that it is a router's leg in a network, with plain, highly
+#: available and distributed routers (neutron-lib, constants.py).
+ROUTER_LEGS = (
+    'network:router_interface',
+    'network:ha_router_replicated_interface',
+    'network:router_interface_distributed',
+)
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+_IMAGES_A_PAGE = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """Answers of the cloud's APIs; None is what the cloud would not tell."""
+
+    project_id: str
+    images: tuple[Image, ...]
+    flavors: tuple[Flavor, ...]
+    networks: tuple[Network, ...]
+    routers: tuple[Router, ...]
+    router_legs: tuple[Port, ...]
+    namesakes: tuple[Server, ...]
+    limits: AbsoluteLimits | None
+    quota: QuotaDetails | None
+    groups: tuple[SecurityGroup, ...] = ()
+    keypair: Keypair | None = None
+    port: Port | None = None
+    floating_ip: FloatingIP | None = None
+
+
+_Question = Callable[[], Any]
+
+
+def take(connection: Connection, request: CreateRequest) -> Survey:
+    """Ask everything that a create has to know, and change nothing.
+
+    :raises CloudFailure: if an API refuses or cannot be reached.
+    :raises NotFound: for a key pair, port or floating IP that is not there.
+    """
+    project_id = connection.current_project_id or ''
+    compute = _compute_questions(connection, request)
+    network = _network_questions(connection, request, project_id)
+    image = {'images': lambda: _images(connection, request.image)}
+    return Survey(project_id=project_id, **_ask([compute, network, image]))
+
+
+def _ask(services: Iterable[Mapping[str, _Question]]) -> dict[str, Any]:
+    """Ask all questions at once, but each service's first one first.
+
+    The first call to a service discovers its versions; side by side that
+    discovery would be made many times over.
+    """
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+
+        def ask_service(questions: Mapping[str, _Question]) -> dict[str, Any]:
+            (first, question), *others = questions.items()
+            answers = {first: question()}
+            waiting = {key: pool.submit(ask) for key, ask in others}
+            answers.update({k: f.result() for k, f in waiting.items()})
+            return answers
+
+        found: dict[str, Any] = {}
+        for answers in pool.map(ask_service, services):
+            found.update(answers)
+    return found
+
+
+def _compute_questions(
+    connection: Connection, request: CreateRequest
+) -> dict[str, _Question]:
+    compute = connection.compute
+    exact = f'^{re.escape(request.name)}$'
+    questions: dict[str, _Question] = {
+        'namesakes': _listing(
+            'look for servers of that name',
+            lambda: compute.servers(details=True, name=exact),
+        ),
+        'flavors': _listing('list flavors', compute.flavors),
+        'limits': _optional(lambda: compute.get_limits().absolute),
+    }
+    if request.key_name:
+        questions['keypair'] = lambda: _keypair(connection, request.key_name)
+    return questions
+
+
+def _network_questions(
+    connection: Connection, request: CreateRequest, project_id: str
+) -> dict[str, _Question]:
+    network = connection.network
+    questions: dict[str, _Question] = {
+        'networks': _listing('list networks', network.networks),
+        'routers': _listing('list routers', network.routers),
+        'router_legs': _listing(
+            "list routers' ports",
+            lambda: network.ports(device_owner=list(ROUTER_LEGS)),
+        ),
+        'quota': _optional(
+            lambda: network.get_quota(project_id, details=True)
+        ),
+    }
+    if request.security_groups:
+        questions['groups'] = _listing(
+            'list security groups',
+            lambda: network.security_groups(project_id=project_id),
+        )
+    if request.port:
+        questions['port'] = lambda: _port(connection, request.port)
+    if request.floating_ip:
+        questions['floating_ip'] = lambda: _floating_ip(
+            connection, request.floating_ip
+        )
+    return questions
+
+
+def _listing(what: str, ask: Callable[[], Iterable[Any]]) -> _Question:
+    def question() -> tuple[Any, ...]:
+        with failures.step(what):
+            return tuple(ask())
+
+    return question
+
+
+def _optional(ask: _Question) -> _Question:
+    """Quotas are a courtesy: a cloud may keep them from its members."""
+
+    def question() -> Any:
+        try:
+            with failures.step('read the quota'):
+                return ask()
+        except failures.ApiError as error:
+            if error.status in (403, 404):
+                return None
+            raise
+
+    return question
+
+
+def _images(connection: Connection, wanted: str) -> tuple[Image, ...]:
+    """List the images of that name or id, or all when none is wanted."""
+    images = connection.image
+    with failures.step('list images'):
+        if not wanted:
+            return tuple(images.images(limit=_IMAGES_A_PAGE, status='active'))
+        if _UUID.fullmatch(wanted):
+            found = images.find_image(wanted, ignore_missing=True)
+            return (found,) if found else ()
+        return tuple(images.images(name=wanted))
+
+
+def _keypair(connection: Connection, name: str) -> Keypair:
+    with failures.step(f"look for key pair '{name}'"):
+        found = connection.compute.find_keypair(name, ignore_missing=True)
+    if found is None:
+        raise errors.NotFound(
+            f"Key pair '{name}' does not exist",
+            'See those you have: openstack keypair list',
+        )
+    return found
+
+
+def _port(connection: Connection, wanted: str) -> Port:
+    with failures.step(f"look for port '{wanted}'"):
+        found = connection.network.find_port(wanted, ignore_missing=True)
+    if found is None:
+        raise errors.NotFound(
+            f"Port '{wanted}' does not exist",
+            'See those you have: openstack port list',
+        )
+    return found
+
+
+def _floating_ip(connection: Connection, address: str) -> FloatingIP:
+    with failures.step(f'look for floating IP {address}'):
+        found = list(
+            connection.network.ips(
+                floating_ip_address=address,
+                project_id=connection.current_project_id,
+            )
+        )
+    if not found:
+        raise errors.NotFound(
+            f'Floating IP {address} is not allocated to this project',
+            'See those that are free: openstack floating ip list '
+            '--status DOWN',
+        )
+    return found[0]

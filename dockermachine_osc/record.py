@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cloud remembers of a machine: Nova metadata and resource marks.
+
+A machine is a Nova server that carries :data:`TAG` (so that Nova can filter
+on it) and the metadata items of :class:`Record`. Everything else that is made
+for it carries its :func:`mark` as description from the call that makes it, so
+that it can be found after a crash at any instant and from any workstation.
+
+Anyone in the project can write metadata and descriptions, so what is read
+back is untrusted: a value that does not fit its field is dropped and named in
+:attr:`Record.problems`.
+
+Nova allows 255 characters a value, and letters, digits and ``-_:.`` and space
+in keys: https://docs.openstack.org/api-ref/compute/#create-server-metadata
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import uuid
+from collections.abc import Callable, Mapping
+
+#: The server tag by which Nova finds our servers (microversion 2.26).
+TAG = 'docker-machine'
+#: Every metadata key of ours starts with this.
+PREFIX = 'docker-machine:'
+SCHEMA = '1'
+VALUE_LIMIT = 255
+
+#: Life of a machine as far as this tool has brought it.
+CREATING, READY = 'creating', 'ready'
+
+_MARK = re.compile(r'docker-machine ([0-9a-f]{32}) ([A-Za-z0-9][A-Za-z0-9.-]*)')
+_ID = re.compile(r'[0-9a-f]{32}')
+_HOST_KEY = re.compile(r'[a-z0-9@.-]{1,50} [A-Za-z0-9+/]{1,250}={0,2}')
+_PRINTABLE = re.compile(r'[\x20-\x7e]{0,255}')
+_WORD = re.compile(r'[A-Za-z0-9._+~:@/-]{0,128}')
+_TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ')
+
+
+def new_machine_id() -> str:
+    """Make the id that marks everything of one machine (32 hex digits)."""
+    return uuid.uuid4().hex
+
+
+def mark(machine_id: str, name: str) -> str:
+    """Give the description that says whose a port or floating IP is."""
+    return f'docker-machine {machine_id} {name}'
+
+
+def read_mark(description: str | None) -> tuple[str, str] | None:
+    """Read a description back into (machine id, machine name), or None."""
+    found = _MARK.fullmatch(description or '')
+    return (found[1], found[2]) if found else None
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
+    return lambda text: pattern.fullmatch(text) is not None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_port(text: str) -> bool:
+    return re.fullmatch(r'[0-9]{1,5}', text) is not None and (
+        0 < int(text) < 65536
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A machine as its server's metadata has it; '' means not known.
+
+    Ports are numbers, times UTC in ISO 8601, fingerprints SHA-256 in hex,
+    ``host_key`` is one line as in a known_hosts file without the host.
+    """
+
+    id: str = ''
+    state: str = CREATING
+    access: str = 'tls'
+    address: str = ''
+    engine_port: int = 2376
+    engine_version: str = ''
+    engine_source: str = ''
+    ssh_user: str = ''
+    ssh_port: int = 22
+    host_key: str = ''
+    image: str = ''
+    ca_fingerprint: str = ''
+    server_fingerprint: str = ''
+    client_fingerprint: str = ''
+    ca_expires: str = ''
+    server_expires: str = ''
+    client_expires: str = ''
+    port_id: str = ''
+    floating_ip_id: str = ''
+    security_group_id: str = ''
+    problems: tuple[str, ...] = ()
+
+    def to_metadata(self) -> dict[str, str]:
+        """Give the metadata items; values too long for Nova are left out."""
+        items = {f'{PREFIX}schema': SCHEMA}
+        for field in _CHECKS:
+            text = str(getattr(self, field))
+            if text and len(text) <= VALUE_LIMIT:
+                items[_key(field)] = text
+        return items
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, object]) -> Record:
+        """Read untrusted metadata; what does not fit becomes a problem."""
+        values: dict[str, str | int] = {}
+        problems = []
+        for field, fits in _CHECKS.items():
+            raw = metadata.get(_key(field))
+            if raw is None:
+                continue
+            if not isinstance(raw, str) or not fits(raw):
+                problems.append(f'{_key(field)} is not understood')
+                continue
+            number = isinstance(getattr(cls, field), int)
+            values[field] = int(raw) if number else raw
+        schema = metadata.get(f'{PREFIX}schema')
+        if schema != SCHEMA:
+            problems.append(f'{PREFIX}schema is not {SCHEMA}')
+        return cls(problems=tuple(problems), **values)  # type: ignore[arg-type]
+
+    def replace(self, **changes: str | int) -> Record:
+        """Give a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def is_machine(metadata: Mapping[str, object]) -> bool:
+    """Tell whether a server's metadata says that it is a machine of ours."""
+    machine_id = metadata.get(_key('id'))
+    return isinstance(machine_id, str) and bool(_ID.fullmatch(machine_id))
+
+
+def _key(field: str) -> str:
+    return PREFIX + field.replace('_', '-')
+
+
+_FINGERPRINT = _matches(re.compile(r'[0-9a-f]{64}'))
+_CHECKS: dict[str, Callable[[str], bool]] = {
+    'id': _matches(_ID),
+    'state': {CREATING, READY}.__contains__,
+    'access': {'tls', 'ssh'}.__contains__,
+    'address': _is_address,
+    'engine_port': _is_port,
+    'engine_version': _matches(_WORD),
+    'engine_source': _matches(_PRINTABLE),
+    'ssh_user': _matches(re.compile(r'[A-Za-z_][A-Za-z0-9._-]{0,31}')),
+    'ssh_port': _is_port,
+    'host_key': _matches(_HOST_KEY),
+    'image': _matches(_PRINTABLE),
+    'ca_fingerprint': _FINGERPRINT,
+    'server_fingerprint': _FINGERPRINT,
+    'client_fingerprint': _FINGERPRINT,
+    'ca_expires': _matches(_TIME),
+    'server_expires': _matches(_TIME),
+    'client_expires': _matches(_TIME),
+    'port_id': _is_uuid,
+    'floating_ip_id': _is_uuid,
+    'security_group_id': _is_uuid,
+}

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user asks for when a machine is to be made."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from dockermachine_osc import errors, store
+
+#: Where an engine can come from, beside the URL of an install script.
+ENGINE_SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
+EVERYWHERE = '0.0.0.0/0'
+_HOST_NAME = re.compile(r'(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*')
+_USER = re.compile(r'[a-z_][a-z0-9_-]{0,31}')
+_VERSION = re.compile(r'[A-Za-z0-9][A-Za-z0-9.:~+-]{0,63}')
+_OUR_PREFIX = 'docker-machine'
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateRequest:
+    """The options of ``create``; '' and None mean: decide it for me.
+
+    Resources are given by name or id, ports as TCP port numbers, networks
+    that may connect as CIDR, ``timeout`` in seconds.
+    """
+
+    name: str
+    image: str = ''
+    flavor: str = ''
+    network: str = ''
+    port: str = ''
+    security_groups: tuple[str, ...] = ()
+    external_network: str = ''
+    floating_ip: str = ''
+    no_floating_ip: bool = False
+    key_name: str = ''
+    availability_zone: str = ''
+    user_data: bytes | None = None
+    config_drive: bool | None = None
+    properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    ssh_user: str = ''
+    ssh_key: Path | None = None
+    ssh_port: int = 22
+    engine_port: int = 2376
+    engine_source: str = 'auto'
+    engine_version: str = ''
+    allow_cidrs: tuple[str, ...] = ()
+    tls_sans: tuple[str, ...] = ()
+    timeout: float = 600
+    context: bool = True
+    keep_on_failure: bool = False
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what is wrong without asking the cloud."""
+        store.check_name(self.name)
+        self._check_network()
+        self._check_metadata()
+        self._check_access()
+        check_engine(self.engine_source, self.engine_version)
+
+    def _check_network(self) -> None:
+        if self.no_floating_ip and (self.floating_ip or self.external_network):
+            raise errors.InvalidRequest(
+                '--no-floating-ip contradicts --floating-ip and '
+                '--external-network'
+            )
+        if self.network and self.port:
+            raise errors.InvalidRequest(
+                '--network and --port exclude each other: a port lies on '
+                'one network'
+            )
+        if self.security_groups and (self.allow_cidrs or self.port):
+            raise errors.InvalidRequest(
+                '--security-group excludes --allow-cidr and --port: the '
+                'groups given, and those of a port given, are used as they '
+                'are'
+            )
+        if self.port and self.allow_cidrs:
+            raise errors.InvalidRequest(
+                '--allow-cidr has no effect on a port that exists already',
+                "Change the rules of the port's own security groups",
+            )
+        for cidr in self.allow_cidrs:
+            check_cidr(cidr)
+        if self.floating_ip:
+            check_floating_ip(self.floating_ip)
+
+    def _check_metadata(self) -> None:
+        for key, value in self.properties.items():
+            if key.startswith(_OUR_PREFIX):
+                raise errors.InvalidRequest(
+                    f'--property {key}: keys that start with '
+                    f"'{_OUR_PREFIX}' are this tool's own"
+                )
+            if not 0 < len(key) <= 255 or len(value) > 255:
+                raise errors.InvalidRequest(
+                    f'--property {key[:40]}: keys and values have at most '
+                    '255 characters'
+                )
+        for tag in self.tags:
+            if not 0 < len(tag) <= 60 or '/' in tag or ',' in tag:
+                raise errors.InvalidRequest(
+                    f"--tag '{tag}': a tag has 1 to 60 characters, none of "
+                    "them '/' or ','"
+                )
+
+    def _check_access(self) -> None:
+        if self.engine_port == self.ssh_port:
+            raise errors.InvalidRequest(
+                f'--engine-port and --ssh-port are both {self.ssh_port}'
+            )
+        if self.ssh_user and not _USER.fullmatch(self.ssh_user):
+            raise errors.InvalidRequest(
+                f"--ssh-user '{self.ssh_user}' is not a Linux user name"
+            )
+        if self.ssh_key and not self.key_name:
+            raise errors.InvalidRequest(
+                '--ssh-key is the private half of --key-name, which is '
+                'missing',
+                'Name the key pair of this key with --key-name; without '
+                'both a key is made for this machine alone',
+            )
+        if self.ssh_key and not self.ssh_key.is_file():
+            raise errors.InvalidRequest(
+                f'--ssh-key {self.ssh_key}: no such file'
+            )
+        for name in self.tls_sans:
+            check_san(name)
+
+
+def check_cidr(cidr: str) -> None:
+    """Raise InvalidRequest unless the text is an IPv4 network."""
+    try:
+        ipaddress.IPv4Network(cidr)
+    except ValueError as error:
+        raise errors.InvalidRequest(
+            f'--allow-cidr {cidr}: {error}',
+            'Give a network as in 192.0.2.0/24, one address as in '
+            '192.0.2.7/32',
+        ) from None
+
+
+def check_floating_ip(address: str) -> None:
+    """Raise InvalidRequest unless the text is an IPv4 address."""
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise errors.InvalidRequest(
+            f'--floating-ip {address}: not an IPv4 address',
+            'List those that are free: openstack floating ip list '
+            '--status DOWN',
+        ) from None
+
+
+def check_san(name: str) -> None:
+    """Raise InvalidRequest unless the text can stand in a certificate."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        if len(name) > 253 or not _HOST_NAME.fullmatch(name):
+            raise errors.InvalidRequest(
+                f"--tls-san '{name}' is neither an address nor a host name"
+            ) from None
+
+
+def check_engine(source: str, version: str) -> None:
+    """Raise InvalidRequest for an unknown source or a version of no use."""
+    is_url = re.fullmatch(r'https?://[!-~]+', source)
+    if source not in ENGINE_SOURCES and not is_url:
+        raise errors.InvalidRequest(
+            f"--engine-source '{source}' is not known",
+            f'Choose one of {", ".join(ENGINE_SOURCES)}, or give the URL of '
+            'an install script',
+        )
+    if version and not _VERSION.fullmatch(version):
+        raise errors.InvalidRequest(
+            f"--engine-version '{version}' is not a version"
+        )
+    if version and source in ('image', 'none'):
+        raise errors.InvalidRequest(
+            f'--engine-version has no effect with --engine-source {source}: '
+            'nothing is installed'
+        )
