@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The local files: the secrets of each machine and a cache.
+
+The cloud is the truth about a machine. What only this workstation has are
+keys, and a small record so that ``env`` needs no network::
+
+    <root>/scopes/<key>/scope.json           which cloud, region and project
+    <root>/scopes/<key>/machines/<name>/     works as DOCKER_CERT_PATH
+    <root>/scopes/<key>/locks/<name>.lock
+    <root>/aliases/<fingerprint>             configuration -> scope
+
+Folders are for their owner only, files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import platformdirs
+
+from dockermachine_osc import files
+from dockermachine_osc.errors import InvalidRequest, StoreFailure
+
+CA = 'ca.pem'
+CERT = 'cert.pem'
+KEY = 'key.pem'
+CA_KEY = 'ca-key.pem'
+SSH_KEY = 'id_ed25519'
+KNOWN_HOSTS = 'known_hosts'
+RECORD = 'record.json'
+#: Of the record; a newer program may write what this one cannot read.
+SCHEMA = 1
+
+_NAME = re.compile('[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?')
+_SCOPE_KEY = re.compile('[0-9a-f]{16}')
+#: What tells the project in the auth section of a cloud's configuration.
+_PROJECT_KEYS = (
+    'project_id',
+    'project_name',
+    'application_credential_id',
+    'application_credential_name',
+    'trust_id',
+    'system_scope',
+    'domain_id',
+    'domain_name',
+)
+_AUTH_KEYS = (
+    *_PROJECT_KEYS,
+    'project_domain_id',
+    'project_domain_name',
+    'user_domain_id',
+    'user_domain_name',
+    'username',
+    'user_id',
+)
+_TOP_KEYS = (
+    'region_name',
+    'service_provider',
+    'remote_project_id',
+    'remote_project_name',
+    'remote_project_domain_id',
+    'remote_project_domain_name',
+)
+_OLD_KEYS = {'tenant_id': 'project_id', 'tenant_name': 'project_name'}
+
+
+def check_name(name: str) -> str:
+    """Return the name of a machine if it can be one.
+
+    It is a file name, a host name and part of names in the cloud.
+
+    :raises InvalidRequest: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f'{name!r} cannot be the name of a machine.',
+            "Use 1 to 63 letters, digits, '-' and '.', and start and end "
+            'with a letter or digit.',
+        )
+    return name
+
+
+def fingerprint(config: Mapping[str, object]) -> str:
+    """Tell, offline, which user, project and region a configuration means.
+
+    :param config: a cloud's configuration as ``get_configuration()`` of
+        osc-lib's client manager returns it. Of its values only those that
+        identify count, never one that is secret.
+    :returns: 64 hexadecimal digits.
+    """
+    auth = config.get('auth')
+    known = dict(auth) if isinstance(auth, Mapping) else {}
+    for old, new in _OLD_KEYS.items():
+        known[new] = known.get(new) or known.get(old)
+    parts = {key: known[key] for key in _AUTH_KEYS if known.get(key)}
+    parts |= {key: config[key] for key in _TOP_KEYS if config.get(key)}
+    parts['auth_url'] = _normalised(str(known.get('auth_url') or ''))
+    if not any(key in parts for key in _PROJECT_KEYS) and config.get('cloud'):
+        parts['cloud'] = config['cloud']
+    text = json.dumps(
+        {key: str(value) for key, value in parts.items()}, sort_keys=True
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Store:
+    """All local files of a user.
+
+    :param root: the folder; by default $DOCKER_MACHINE_OSC_HOME, else the
+        folder where the system keeps the user's data.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or _default_root()
+
+    def scope(
+        self, auth_url: str, region: str | None, project_id: str
+    ) -> Scope:
+        """The files of one project in one region of one cloud.
+
+        :raises StoreFailure: the root belongs to somebody else.
+        """
+        identity = {
+            'auth_url': _normalised(auth_url),
+            'region': region or '',
+            'project_id': project_id,
+        }
+        text = '\n'.join(identity.values())
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Scope(self.root, key, identity)
+
+    def remember(self, config_fingerprint: str, scope: Scope) -> None:
+        """Note which scope a configuration leads to, for use offline.
+
+        :raises StoreFailure: it cannot be written.
+        """
+        path = self.root / 'aliases' / config_fingerprint
+        with files.explained(f'write {path}'):
+            scope.prepare()
+            if path.is_file() and path.read_text() == scope.key:
+                return
+            files.make_folder(path.parent)
+            files.write_whole(path, scope.key.encode())
+
+    def recall(self, config_fingerprint: str) -> Scope | None:
+        """The scope that a configuration led to, None if not known.
+
+        :raises StoreFailure: the files cannot be read.
+        """
+        path = self.root / 'aliases' / config_fingerprint
+        try:
+            with files.explained(f'read {path}'):
+                key = path.read_bytes().decode('ascii', 'replace').strip()
+        except StoreFailure as e:
+            if isinstance(e.__cause__, FileNotFoundError):
+                return None
+            raise
+        return Scope(self.root, key) if _SCOPE_KEY.fullmatch(key) else None
+
+
+class Scope:
+    """The files of one project in one region of one cloud.
+
+    :ivar key: names it, 16 hexadecimal digits.
+    :ivar path: its folder, which need not exist.
+    """
+
+    def __init__(
+        self, root: Path, key: str, identity: Mapping[str, str] | None = None
+    ) -> None:
+        self.root = root
+        self.key = key
+        self.path = root / 'scopes' / key
+        self._identity = identity
+        for folder in (root, self.path):
+            files.check_owner(folder)
+
+    def names(self) -> list[str]:
+        """The names of the machines that have a folder here, sorted.
+
+        :raises StoreFailure: the folder cannot be read.
+        """
+        folder = self.path / 'machines'
+        with files.explained(f'read {folder}'):
+            if not folder.is_dir():
+                return []
+            return sorted(
+                entry.name
+                for entry in folder.iterdir()
+                if _NAME.fullmatch(entry.name) and entry.is_dir()
+            )
+
+    def machine(self, name: str) -> MachineFolder:
+        """The folder of a machine, which need not exist.
+
+        :raises InvalidRequest: no machine can have that name.
+        """
+        return MachineFolder(self, check_name(name))
+
+    @contextlib.contextmanager
+    def lock(self, name: str, wait: bool = True) -> Iterator[None]:
+        """Keep other threads and processes off a machine's files.
+
+        Not re-entrant. Held no longer than the process lives.
+
+        :param wait: for the other to finish, however long it takes.
+        :raises StoreFailure: it is held and wait is False, or no lock file
+            can be made.
+        """
+        path = self.path / 'locks' / f'{check_name(name)}.lock'
+        with files.explained(f'make {path}'):
+            self.prepare()
+            files.make_folder(path.parent)
+        with files.locked(path, wait) as held:
+            if not held:
+                raise StoreFailure(
+                    f'Another process is working on machine {name}.',
+                    'Wait until it is done and try again.',
+                )
+            yield
+
+    def prepare(self) -> None:
+        """Make the folder.
+
+        :raises OSError: it cannot be made.
+        """
+        for folder in (self.root, self.path.parent, self.path):
+            files.make_folder(folder)
+        told = self.path / 'scope.json'
+        if self._identity is not None and not told.exists():
+            files.write_whole(told, _json(self._identity))
+
+
+class MachineFolder:
+    """The files of one machine.
+
+    :ivar name: the machine's.
+    :ivar path: the folder; give it to Docker as DOCKER_CERT_PATH.
+    """
+
+    def __init__(self, scope: Scope, name: str) -> None:
+        self.name = name
+        self.path = scope.path / 'machines' / name
+        self._scope = scope
+
+    def exists(self) -> bool:
+        """Whether there is such a folder.
+
+        :raises StoreFailure: that cannot be told.
+        """
+        with files.explained(f'read {self.path}'):
+            return self.path.is_dir()
+
+    def create(self) -> None:
+        """Make the folder.
+
+        :raises StoreFailure: it exists or cannot be made.
+        """
+        with files.explained(f'make {self.path}'):
+            self._scope.prepare()
+            files.make_folder(self.path.parent)
+            try:
+                self.path.mkdir(mode=0o700)
+            except FileExistsError as e:
+                raise StoreFailure(
+                    f'{self.path} exists: machine {self.name} has files on '
+                    'this workstation already.'
+                ) from e
+            self.path.chmod(0o700)
+
+    def has(self, filename: str) -> bool:
+        """Whether there is such a file.
+
+        :raises StoreFailure: that cannot be told.
+        """
+        path = self._file(filename)
+        with files.explained(f'read {path}'):
+            return path.is_file()
+
+    def write(self, filename: str, data: bytes) -> None:
+        """Write a file that only the owner can read, whole or not at all.
+
+        :raises StoreFailure: it cannot be written.
+        """
+        path = self._file(filename)
+        with files.explained(f'write {path}'):
+            files.write_whole(path, data)
+
+    def read(self, filename: str) -> bytes:
+        """Read a file.
+
+        :raises StoreFailure: it is not there or cannot be read.
+        """
+        path = self._file(filename)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as e:
+            raise StoreFailure(
+                f'Machine {self.name} has no {filename} on this workstation '
+                f'({path}).',
+                'Keys stay where the machine was made: work from there, or '
+                'have access granted from there.',
+            ) from e
+        except OSError as e:
+            raise StoreFailure(f'Cannot read {path}: {e.strerror}.') from e
+
+    def save(self, record: Mapping[str, object]) -> None:
+        """Keep what is known of the machine, as JSON.
+
+        :raises StoreFailure: it cannot be written.
+        """
+        self.write(RECORD, _json({'schema': SCHEMA, 'machine': record}))
+
+    def load(self) -> dict[str, object]:
+        """Return what :meth:`save` kept.
+
+        :raises StoreFailure: there is none, or it cannot be understood.
+        """
+        try:
+            document = json.loads(self.read(RECORD))
+            schema, record = document['schema'], document['machine']
+            if not isinstance(schema, int) or not isinstance(record, dict):
+                raise TypeError('not a record')
+        except (ValueError, TypeError, LookupError, RecursionError) as e:
+            raise StoreFailure(
+                f'{self.path / RECORD} is damaged.',
+                'Delete the file: all in it is known to the cloud, and the '
+                f'next "openstack docker machine show {self.name}" tells it.',
+            ) from e
+        if schema > SCHEMA:
+            raise StoreFailure(
+                f'{self.path / RECORD} was written by a newer release.',
+                'Upgrade dockermachine-osc on this workstation.',
+            )
+        return record
+
+    def remove(self) -> None:
+        """Remove the folder and what is in it; it may be gone already.
+
+        :raises StoreFailure: it cannot be removed.
+        """
+        with files.explained(f'remove {self.path}'):
+            if self.path.is_symlink():
+                self.path.unlink()
+            elif self.path.exists():
+                shutil.rmtree(self.path)
+
+    def _file(self, filename: str) -> Path:
+        if filename in ('', '.', '..') or Path(filename).name != filename:
+            raise InvalidRequest(f'{filename!r} is not the name of a file.')
+        return self.path / filename
+
+
+def _default_root() -> Path:
+    chosen = os.environ.get(files.ROOT_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    return platformdirs.user_data_path('dockermachine-osc', appauthor=False)
+
+
+def _normalised(auth_url: str) -> str:
+    """The same text for all the ways to write one Keystone's address."""
+    url = urllib.parse.urlsplit(auth_url.strip())
+    path = re.sub(r'/v[23](\.\d+)?$', '', url.path.rstrip('/')).rstrip('/')
+    host = url.netloc.rpartition('@')[2].lower()
+    default = {'http': ':80', 'https': ':443'}.get(url.scheme, '')
+    return f'{url.scheme}://{host.removesuffix(default)}{path}'
+
+
+def _json(document: Mapping[str, object]) -> bytes:
+    return (json.dumps(document, indent=2, sort_keys=True) + '\n').encode()
