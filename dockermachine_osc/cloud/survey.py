@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import failures
+from dockermachine_osc.cloud import failures, groups
 
 if TYPE_CHECKING:
     from openstack.compute.v2.flavor import Flavor
@@ -54,22 +54,28 @@ class Survey:
     quota: QuotaDetails | None
     groups: tuple[SecurityGroup, ...] = ()
     keypair: Keypair | None = None
-    port: Port | None = None
+    ports: tuple[Port, ...] = ()
     floating_ip: FloatingIP | None = None
 
 
 _Question = Callable[[], Any]
 
 
-def take(connection: Connection, request: CreateRequest) -> Survey:
+def take(
+    connection: Connection,
+    request: CreateRequest,
+    rules: groups.Rules | None,
+) -> Survey:
     """Ask everything that a create has to know, and change nothing.
 
+    :param rules: of the security group that may be there already, or None
+        if the user names the groups.
     :raises CloudFailure: if an API refuses or cannot be reached.
     :raises NotFound: for a key pair, port or floating IP that is not there.
     """
     project_id = connection.current_project_id or ''
     compute = _compute_questions(connection, request)
-    network = _network_questions(connection, request, project_id)
+    network = _network_questions(connection, request, rules)
     image = {'images': lambda: _images(connection, request.image)}
     return Survey(project_id=project_id, **_ask([compute, network, image]))
 
@@ -114,9 +120,12 @@ def _compute_questions(
 
 
 def _network_questions(
-    connection: Connection, request: CreateRequest, project_id: str
+    connection: Connection,
+    request: CreateRequest,
+    rules: groups.Rules | None,
 ) -> dict[str, _Question]:
     network = connection.network
+    project_id = connection.current_project_id or ''
     questions: dict[str, _Question] = {
         'networks': _listing('list networks', network.networks),
         'routers': _listing('list routers', network.routers),
@@ -133,8 +142,10 @@ def _network_questions(
             'list security groups',
             lambda: network.security_groups(project_id=project_id),
         )
+    elif rules:
+        questions['groups'] = lambda: groups.find(connection, rules)
     if request.port:
-        questions['port'] = lambda: _port(connection, request.port)
+        questions['ports'] = lambda: _ports(connection, request.port)
     if request.floating_ip:
         questions['floating_ip'] = lambda: _floating_ip(
             connection, request.floating_ip
@@ -188,15 +199,11 @@ def _keypair(connection: Connection, name: str) -> Keypair:
     return found
 
 
-def _port(connection: Connection, wanted: str) -> Port:
+def _ports(connection: Connection, wanted: str) -> tuple[Port, ...]:
+    """List the ports of that name or id: names need not be unique."""
+    key = 'id' if _UUID.fullmatch(wanted) else 'name'
     with failures.step(f"look for port '{wanted}'"):
-        found = connection.network.find_port(wanted, ignore_missing=True)
-    if found is None:
-        raise errors.NotFound(
-            f"Port '{wanted}' does not exist",
-            'See those you have: openstack port list',
-        )
-    return found
+        return tuple(connection.network.ports(**{key: wanted}))
 
 
 def _floating_ip(connection: Connection, address: str) -> FloatingIP:

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One project on one cloud: what can be made there, found, and removed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors
+from dockermachine_osc.cloud import failures, groups, plan, servers, survey
+from dockermachine_osc.record import Record, mark, read_mark
+from dockermachine_osc.waiting import Deadline
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+    from openstack.network.v2.floating_ip import FloatingIP
+    from openstack.network.v2.port import Port
+
+    from dockermachine_osc.cloud.plan import Plan
+    from dockermachine_osc.cloud.servers import MachineServer
+    from dockermachine_osc.request import CreateRequest
+
+_GROUP_TRIES = 3
+_GONE = 404
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """A floating IP: its id, the address, and the fixed address behind it."""
+
+    id: str
+    floating: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Marked:
+    """A port or floating IP that carries the mark of a machine."""
+
+    kind: str
+    id: str
+    machine_id: str
+    machine_name: str
+    label: str
+
+
+class Cloud:
+    """One project on one cloud.
+
+    :param connection: an SDK connection that is scoped to the project.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # ------------------------------------------------------------ identity
+
+    @property
+    def name(self) -> str:
+        """The cloud's name in clouds.yaml, or '' without one."""
+        return str(self._connection.config.name or '')
+
+    @property
+    def auth_url(self) -> str:
+        """The URL of Keystone, as configured."""
+        return str(self._connection.config.get_auth_args().get('auth_url', ''))
+
+    @property
+    def region(self) -> str:
+        """The region's name, '' if the cloud has none."""
+        return str(self._connection.config.get_region_name() or '')
+
+    @property
+    def project_id(self) -> str:
+        """The id of the project that the token is scoped to."""
+        return str(self._connection.current_project_id or '')
+
+    # ------------------------------------------------------------- looking
+
+    def plan(self, request: CreateRequest) -> Plan:
+        """Decide what a create will use, without making anything."""
+        rules = plan.wanted_rules(request)
+        found = survey.take(self._connection, request, rules)
+        return plan.make(request, found)
+
+    def machines(self) -> list[MachineServer]:
+        """List the machines of this project."""
+        return servers.machines(self._connection)
+
+    def find(self, name_or_id: str) -> list[MachineServer]:
+        """Find machines by name, or by the id of the server."""
+        return [
+            m
+            for m in self.machines()
+            if name_or_id in (m.name, m.id, m.record.id)
+        ]
+
+    def server_named(self, name: str) -> str:
+        """Give the id of any server of that name, ours or not; '' if none."""
+        with failures.step(f'look for server {name}'):
+            found = self._connection.compute.servers(details=False, name=name)
+            return next((s.id for s in found if s.name == name), '')
+
+    def server(self, server_id: str) -> MachineServer | None:
+        """Read one server; None if it is gone."""
+        return servers.get(self._connection, server_id)
+
+    def console(self, server_id: str) -> str | None:
+        """Read a server's console log; None if the cloud won't show it."""
+        return servers.console(self._connection, server_id)
+
+    def marked(self) -> list[Marked]:
+        """List the ports and floating IPs of this project that bear a mark."""
+        network = self._connection.network
+        with failures.step('list ports and floating IPs'):
+            ports = list(network.ports(project_id=self.project_id))
+            addresses = list(network.ips(project_id=self.project_id))
+        return [m for r in (*addresses, *ports) if (m := _marked(r))]
+
+    # -------------------------------------------------------------- making
+
+    def make_port(
+        self, plan: Plan, machine_id: str, name: str
+    ) -> tuple[Port, str]:
+        """Make the port of a machine in its security groups.
+
+        :returns: the port and the id of our group, '' if the user named
+            the groups.
+        """
+        for tries_left in reversed(range(_GROUP_TRIES)):
+            group = self._ensure_group(plan)
+            ids = [group] if group else [g.id for g in plan.named_groups]
+            try:
+                return self._create_port(plan, ids, machine_id, name), group
+            except failures.ApiError as error:
+                # Whoever deleted the last machine took the group along.
+                if error.status != _GONE or not group or not tries_left:
+                    raise
+                plan = dataclasses.replace(plan, known_groups=())
+        raise AssertionError('the last try returns or raises')
+
+    def _ensure_group(self, plan: Plan) -> str:
+        if plan.rules is None:
+            return ''
+        return groups.ensure(self._connection, plan.rules, plan.known_groups)
+
+    def _create_port(
+        self, plan: Plan, group_ids: list[str], machine_id: str, name: str
+    ) -> Port:
+        assert plan.network is not None
+        with failures.step(f'create port {name}'):
+            return self._connection.network.create_port(
+                name=f'docker-machine-{name}',
+                description=mark(machine_id, name),
+                network_id=plan.network.resource.id,
+                security_group_ids=group_ids,
+            )
+
+    def make_floating_ip(
+        self, plan: Plan, port: Port, machine_id: str, name: str
+    ) -> Address:
+        """Make a floating IP that leads to a port, with one call."""
+        assert plan.external is not None
+        with failures.step(
+            f'create a floating IP from {failures.plain(plan.external.name)}'
+        ):
+            made = self._connection.network.create_ip(
+                floating_network_id=plan.external.id,
+                port_id=port.id,
+                description=mark(machine_id, name),
+            )
+        return Address(made.id, str(made.floating_ip_address))
+
+    def attach_floating_ip(self, address: FloatingIP, port: Port) -> Address:
+        """Lead a floating IP of the user's to a port."""
+        with failures.step(f'attach {address.floating_ip_address}'):
+            self._connection.network.update_ip(address, port_id=port.id)
+        return Address(address.id, str(address.floating_ip_address))
+
+    def detach_floating_ip(self, address_id: str, port_id: str) -> None:
+        """Lead a floating IP of the user's away from a port, if it is there.
+
+        Gone or led elsewhere meanwhile is fine.
+        """
+        network = self._connection.network
+        with failures.step(f'detach floating IP {address_id}'):
+            found = list(network.ips(id=address_id, port_id=port_id))
+            if found:
+                network.update_ip(found[0], port_id=None)
+
+    def make_server(
+        self,
+        request: CreateRequest,
+        plan: Plan,
+        port_id: str,
+        record: Record,
+        user_data: bytes,
+    ) -> MachineServer:
+        """Ask Nova for the server."""
+        return servers.create(
+            self._connection, request, plan, port_id, record, user_data
+        )
+
+    def wait_active(self, server_id: str, deadline: Deadline) -> MachineServer:
+        """Wait until a server is ACTIVE; its fault if it is in ERROR."""
+        return servers.wait_active(self._connection, server_id, deadline)
+
+    def write_record(self, server_id: str, record: Record) -> None:
+        """Add the record's items to a server's metadata."""
+        with failures.step(f'write the metadata of server {server_id}'):
+            self._connection.compute.set_server_metadata(
+                server_id, **record.to_metadata()
+            )
+
+    # ------------------------------------------------------------ removing
+
+    def delete_server(self, server_id: str) -> None:
+        """Ask Nova to delete a server; gone already is fine."""
+        servers.delete(self._connection, server_id)
+
+    def wait_server_gone(self, server_id: str, deadline: Deadline) -> None:
+        """Wait until a server is gone."""
+        servers.wait_gone(self._connection, server_id, deadline)
+
+    def delete_marked(self, resource: Marked) -> None:
+        """Delete a port or floating IP; gone already is fine."""
+        network = self._connection.network
+        remove = {
+            'floating IP': network.delete_ip,
+            'port': network.delete_port,
+        }[resource.kind]
+        with failures.step(f'delete {resource.kind} {resource.label}'):
+            remove(resource.id, ignore_missing=True)
+
+    def remove_unused_groups(self) -> list[str]:
+        """Delete our security groups that no port uses; give their ids."""
+        return groups.remove_unused(self._connection)
+
+
+def _marked(resource: FloatingIP | Port) -> Marked | None:
+    found = read_mark(resource.description)
+    if found is None:
+        return None
+    address = getattr(resource, 'floating_ip_address', None)
+    kind = 'floating IP' if address else 'port'
+    label = failures.plain(address or resource.id)
+    return Marked(kind, resource.id, *found, label)
+
+
+def only(found: list[MachineServer], name: str) -> MachineServer:
+    """Give the one machine that was found.
+
+    :raises NotFound: if there is none.
+    :raises Ambiguous: if there are several, with their ids.
+    """
+    if not found:
+        raise errors.NotFound(
+            f"Machine '{name}' does not exist in this project",
+            'See those there are: openstack docker machine list',
+        )
+    if len(found) > 1:
+        ids = '\n'.join(f'  {m.id}' for m in found)
+        raise errors.Ambiguous(
+            f"{len(found)} machines are named '{name}':\n{ids}",
+            'Give the id instead of the name',
+        )
+    return found[0]

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Security groups, one for each set of rules and shared by its machines.
+
+A project's default quota is ten groups, so a group a machine would not do. The
+name is made from the rules: two people who want the same rules meet in one
+group. If both make it at the same moment there are two of that name, which
+harms nobody, as each machine remembers the id of its own. Neutron refuses to
+delete a group that a port uses, so whoever deletes the last machine deletes
+the group, without asking first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dockermachine_osc.cloud import failures
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+    from openstack.network.v2.security_group import SecurityGroup
+
+NAME_PREFIX = 'docker-machine-'
+#: Marks the groups that are ours to delete; a name alone could be anyone's.
+DESCRIPTION_PREFIX = 'Made and removed by openstack docker machine: '
+_CONFLICT, _GONE = 409, 404
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """TCP ports open to networks; both sorted, as they make the name."""
+
+    cidrs: tuple[str, ...]
+    ports: tuple[int, ...]
+
+    @classmethod
+    def of(cls, cidrs: Iterable[str], ports: Iterable[int]) -> Rules:
+        """Make the set of rules from any order, with repetitions or not."""
+        return cls(tuple(sorted(set(cidrs))), tuple(sorted(set(ports))))
+
+    def __str__(self) -> str:
+        ports = ', '.join(str(p) for p in self.ports)
+        return f'tcp {ports} from {", ".join(self.cidrs)}'
+
+    @property
+    def group_name(self) -> str:
+        """The name of the group that holds exactly these rules."""
+        digest = hashlib.sha256(str(self).encode()).hexdigest()
+        return NAME_PREFIX + digest[:12]
+
+    def missing_from(self, group: SecurityGroup) -> list[dict[str, object]]:
+        """Give the rules that a half-made group still lacks."""
+        there = {
+            (r['remote_ip_prefix'] or '0.0.0.0/0', r['port_range_min'])
+            for r in group.security_group_rules or ()
+            if r['direction'] == 'ingress' and r['protocol'] == 'tcp'
+        }
+        return [
+            {
+                'security_group_id': group.id,
+                'direction': 'ingress',
+                'ethertype': 'IPv4',
+                'protocol': 'tcp',
+                'port_range_min': port,
+                'port_range_max': port,
+                'remote_ip_prefix': cidr,
+            }
+            for cidr in self.cidrs
+            for port in self.ports
+            if (cidr, port) not in there
+        ]
+
+
+def is_ours(group: SecurityGroup) -> bool:
+    """Tell whether a group was made here, by name and description."""
+    return str(group.name).startswith(NAME_PREFIX) and str(
+        group.description
+    ).startswith(DESCRIPTION_PREFIX)
+
+
+def find(connection: Connection, rules: Rules) -> tuple[SecurityGroup, ...]:
+    """List the groups of this project that were made for these rules."""
+    with failures.step('list security groups'):
+        found = connection.network.security_groups(
+            name=rules.group_name, project_id=connection.current_project_id
+        )
+        return tuple(g for g in found if is_ours(g))
+
+
+def ensure(
+    connection: Connection, rules: Rules, known: Sequence[SecurityGroup]
+) -> str:
+    """Give the id of a group with these rules, made now if none is known."""
+    if known:
+        group = min(known, key=lambda g: (str(g.created_at), g.id))
+    else:
+        group = _create(connection, rules)
+    missing = rules.missing_from(group)
+    if missing:
+        _add(connection, group, missing)
+    return str(group.id)
+
+
+def _create(connection: Connection, rules: Rules) -> SecurityGroup:
+    with failures.step('create a security group'):
+        return connection.network.create_security_group(
+            name=rules.group_name,
+            description=f'{DESCRIPTION_PREFIX}{rules}'[:255],
+        )
+
+
+def _add(
+    connection: Connection,
+    group: SecurityGroup,
+    missing: list[dict[str, object]],
+) -> None:
+    try:
+        with failures.step(f'add rules to security group {group.name}'):
+            list(connection.network.create_security_group_rules(missing))
+    except failures.ApiError as error:
+        # Somebody who creates a machine at this moment has added the same.
+        if error.status != _CONFLICT:
+            raise
+
+
+def remove_unused(connection: Connection) -> list[str]:
+    """Delete this project's groups of ours that no port uses.
+
+    :returns: the ids of those deleted.
+    """
+    with failures.step('list security groups'):
+        groups = list(
+            connection.network.security_groups(
+                project_id=connection.current_project_id
+            )
+        )
+    return [g.id for g in groups if is_ours(g) and _delete(connection, g.id)]
+
+
+def _delete(connection: Connection, group_id: str) -> bool:
+    try:
+        with failures.step(f'delete security group {group_id}'):
+            connection.network.delete_security_group(
+                group_id, ignore_missing=False
+            )
+    except failures.ApiError as error:
+        if error.status in (_CONFLICT, _GONE):
+            return False
+        raise
+    return True

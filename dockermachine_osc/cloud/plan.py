@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a machine: everything decided, nothing made yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors, record
+from dockermachine_osc.cloud import choices, failures, groups, quota
+from dockermachine_osc.request import EVERYWHERE
+
+if TYPE_CHECKING:
+    from openstack.compute.v2.flavor import Flavor
+    from openstack.image.v2.image import Image
+    from openstack.network.v2.floating_ip import FloatingIP
+    from openstack.network.v2.network import Network
+    from openstack.network.v2.port import Port
+    from openstack.network.v2.security_group import SecurityGroup
+
+    from dockermachine_osc.cloud.choices import Choice
+    from dockermachine_osc.cloud.survey import Survey
+    from dockermachine_osc.request import CreateRequest
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a create will use.
+
+    ``port`` and ``floating_ip`` are set if they exist already and stay the
+    user's; ``external`` if a floating IP is to be made there; ``rules`` if a
+    group of ours is to be used instead of ``named_groups``.
+    """
+
+    image: Choice[Image]
+    flavor: Choice[Flavor]
+    network: Choice[Network] | None
+    port: Port | None
+    external: Network | None
+    floating_ip: FloatingIP | None
+    rules: groups.Rules | None
+    named_groups: tuple[SecurityGroup, ...]
+    known_groups: tuple[SecurityGroup, ...]
+    login_user: str
+    public_key: str
+
+    def notes(self) -> Iterator[str]:
+        """Say, a line each, what will be used and why."""
+        yield _note('image', self.image)
+        yield _note('flavor', self.flavor)
+        if self.network:
+            yield _note('network', self.network)
+        yield f'address: {self._address_note()}'
+        if self.rules:
+            yield f'open: {self.rules}' + (
+                ' (narrow it with --allow-cidr)'
+                if EVERYWHERE in self.rules.cidrs
+                else ''
+            )
+
+    def _address_note(self) -> str:
+        if self.floating_ip:
+            address = self.floating_ip.floating_ip_address
+            return f'floating IP {address}, as asked'
+        if self.external:
+            name = failures.plain(self.external.name)
+            return f'a new floating IP from {name}'
+        return "its network's own, without a floating IP"
+
+
+def _note(label: str, choice: Choice[Image | Flavor | Network]) -> str:
+    return f'{label}: {failures.plain(choice.resource.name)} ({choice.why})'
+
+
+def make(request: CreateRequest, survey: Survey) -> Plan:
+    """Decide everything and check the quota.
+
+    :raises InvalidRequest: and below, whatever cannot work or is not clear.
+    """
+    _check_namesakes(request.name, survey)
+    image = choices.image(request.image, survey)
+    flavor = choices.flavor(request.flavor, survey, image.resource)
+    port = _port(request, survey)
+    exits = _exits(request, survey, port)
+    network = None
+    if port is None:
+        network = choices.network(request.network, survey, exits)
+    network_id = port.network_id if port else network.resource.id  # type: ignore[union-attr]
+    plan = Plan(
+        image=image,
+        flavor=flavor,
+        network=network,
+        port=port,
+        external=_external(request, survey, exits, network_id),
+        floating_ip=_floating_ip(survey),
+        rules=wanted_rules(request),
+        named_groups=_named_groups(request, survey),
+        known_groups=() if request.security_groups else survey.groups,
+        login_user=request.ssh_user or choices.login_user(image.resource),
+        public_key=survey.keypair.public_key if survey.keypair else '',
+    )
+    quota.check(survey, flavor.resource, _needs(plan))
+    return plan
+
+
+def wanted_rules(request: CreateRequest) -> groups.Rules | None:
+    """Give the rules of the machine's group; None if the user brings groups."""
+    if request.security_groups or request.port:
+        return None
+    return groups.Rules.of(
+        request.allow_cidrs or (EVERYWHERE,),
+        (request.ssh_port, request.engine_port),
+    )
+
+
+def _needs(plan: Plan) -> dict[str, int]:
+    return {
+        'ports': 0 if plan.port else 1,
+        'floating_ips': 1 if plan.external else 0,
+        'security_groups': 1 if plan.rules and not plan.known_groups else 0,
+    }
+
+
+def _check_namesakes(name: str, survey: Survey) -> None:
+    if not survey.namesakes:
+        return
+    server = survey.namesakes[0]
+    if record.is_machine(server.metadata or {}):
+        what, way_out = (
+            'Machine',
+            (f'or delete it: openstack docker machine delete {name}'),
+        )
+    else:
+        what, way_out = 'Server', 'it is not a machine of this tool'
+    raise errors.NameTaken(
+        f"{what} '{name}' exists already in this project: {server.id}",
+        f'Choose another name, {way_out}',
+    )
+
+
+def _port(request: CreateRequest, survey: Survey) -> Port | None:
+    if not request.port:
+        return None
+    port = choices.pick('Port', request.port, survey.ports).resource
+    if port.device_id:
+        raise errors.InvalidRequest(
+            f"Port '{request.port}' is in use by {port.device_id}",
+            'Choose one that is free: openstack port list',
+        )
+    return port
+
+
+def _exits(
+    request: CreateRequest, survey: Survey, port: Port | None
+) -> set[str] | None:
+    """Give the external networks to take an address from; None: take none."""
+    if request.no_floating_ip:
+        return None
+    if survey.floating_ip:
+        return {survey.floating_ip.floating_network_id}
+    wanted, external = choices.external_network(
+        request.external_network, survey
+    )
+    if request.external_network:
+        return wanted
+    ways = choices.gateways(survey)
+    usable = {n for exits in ways.values() for n in exits} & set(external)
+    if port and not ways.get(port.network_id):
+        return None
+    # A cloud without routers gives its servers addresses that can be reached
+    # as they are.
+    return usable or None
+
+
+def _external(
+    request: CreateRequest,
+    survey: Survey,
+    exits: set[str] | None,
+    network_id: str,
+) -> Network | None:
+    """Choose where a new floating IP comes from."""
+    if exits is None or survey.floating_ip:
+        return None
+    reachable = choices.gateways(survey).get(network_id, set()) & exits
+    found = [n for n in survey.networks if n.id in (reachable or exits)]
+    if len(found) == 1:
+        return found[0]
+    raise errors.Ambiguous(
+        'Which external network is the floating IP to come from?\n'
+        + choices.listed(found, lambda n: ''),
+        'Choose one with --external-network, or set docker_machine: '
+        'external_network: in clouds.yaml',
+    )
+
+
+def _floating_ip(survey: Survey) -> FloatingIP | None:
+    found = survey.floating_ip
+    if found and found.port_id:
+        raise errors.InvalidRequest(
+            f'Floating IP {found.floating_ip_address} is in use: it belongs '
+            f'to port {found.port_id}',
+            'See those that are free: openstack floating ip list '
+            '--status DOWN',
+        )
+    return found
+
+
+def _named_groups(
+    request: CreateRequest, survey: Survey
+) -> tuple[SecurityGroup, ...]:
+    return tuple(
+        choices.pick('Security group', name, survey.groups).resource
+        for name in request.security_groups
+    )

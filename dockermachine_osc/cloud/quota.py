@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does the project's quota have room, asked before anything is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dockermachine_osc import errors
+
+if TYPE_CHECKING:
+    from openstack.compute.v2.flavor import Flavor
+
+    from dockermachine_osc.cloud.survey import Survey
+
+
+def check(survey: Survey, flavor: Flavor, network: dict[str, int]) -> None:
+    """Raise QuotaExceeded naming every quota that has no room.
+
+    :param network: how many of each of Neutron's resources are needed, by
+        the names of openstacksdk's Quota: ports, floating_ips, ...
+    """
+    short = _compute(survey.limits, flavor) + _network(survey.quota, network)
+    if short:
+        raise errors.QuotaExceeded(
+            "The project's quota has no room for this machine:\n"
+            + '\n'.join(f'  {line}' for line in short),
+            'Delete what is not needed, choose a smaller --flavor, or ask '
+            'the operator for more',
+        )
+
+
+def _compute(limits: Any, flavor: Flavor) -> list[str]:
+    if limits is None:
+        return []
+    needs = (
+        ('instances', 1, limits.instances_used, limits.instances),
+        ('cores', flavor.vcpus, limits.total_cores_used, limits.total_cores),
+        ('MiB of RAM', flavor.ram, limits.total_ram_used, limits.total_ram),
+    )
+    return _lines(needs)
+
+
+def _network(quota: Any, network: dict[str, int]) -> list[str]:
+    if quota is None:
+        return []
+    needs = []
+    for name, need in network.items():
+        usage = getattr(quota, name) or {}
+        used = usage.get('used', 0) + usage.get('reserved', 0)
+        label = name.replace('_', ' ').replace('ips', 'IPs')
+        needs.append((label, need, used, usage.get('limit', -1)))
+    return _lines(needs)
+
+
+def _lines(needs: Any) -> list[str]:
+    """Say of each (what, need, used, limit) without room; -1: no limit."""
+    return [
+        f'{what}: {need} needed, {used} of {limit} in use'
+        for what, need, used, limit in needs
+        if need and limit is not None and limit >= 0 and used + need > limit
+    ]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers as this package sees them, and how they are asked for and ended."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from dockermachine_osc import errors
+from dockermachine_osc.cloud import failures
+from dockermachine_osc.record import TAG, Record, is_machine
+from dockermachine_osc.waiting import Deadline
+
+if TYPE_CHECKING:
+    from openstack.compute.v2.server import Server
+    from openstack.connection import Connection
+
+    from dockermachine_osc.cloud.plan import Plan
+    from dockermachine_osc.request import CreateRequest
+
+_GONE = 404
+
+
+@dataclasses.dataclass(frozen=True)
+class MachineServer:
+    """A Nova server that is a machine.
+
+    ``addresses`` are the texts Nova gives, floating ones among them; ``fault``
+    is Nova's own word on why it is in ERROR.
+    """
+
+    id: str
+    name: str
+    status: str
+    task: str
+    record: Record
+    addresses: tuple[str, ...] = ()
+    flavor: str = ''
+    image_id: str = ''
+    availability_zone: str = ''
+    created: str = ''
+    key_name: str = ''
+    tags: tuple[str, ...] = ()
+    fault: str = ''
+
+
+def from_sdk(server: Server) -> MachineServer:
+    """Take over what the cloud says; it is untrusted text."""
+    flavor: Any = server.flavor or {}
+    return MachineServer(
+        id=server.id,
+        name=failures.plain(server.name),
+        status=failures.plain(server.status),
+        task=failures.plain(server.task_state or ''),
+        record=Record.from_metadata(server.metadata or {}),
+        addresses=tuple(_addresses(server)),
+        flavor=failures.plain(flavor.get('original_name') or ''),
+        image_id=failures.plain((server.image or {}).get('id') or ''),
+        availability_zone=failures.plain(server.availability_zone or ''),
+        created=failures.plain(server.created_at or ''),
+        key_name=failures.plain(server.key_name or ''),
+        tags=tuple(failures.plain(t) for t in server.tags or ()),
+        fault=failures.plain((server.fault or {}).get('message', '')),
+    )
+
+
+def _addresses(server: Server) -> Iterable[str]:
+    for addresses in (server.addresses or {}).values():
+        for address in addresses:
+            yield failures.plain(address.get('addr', ''))
+
+
+def create(
+    connection: Connection,
+    request: CreateRequest,
+    plan: Plan,
+    port_id: str,
+    record: Record,
+    user_data: bytes,
+) -> MachineServer:
+    """Ask for the server; it carries its record from its first moment."""
+    attributes: dict[str, Any] = {
+        'name': request.name,
+        'image_id': plan.image.resource.id,
+        'flavor_id': plan.flavor.resource.id,
+        'networks': [{'port': port_id}],
+        'user_data': base64.b64encode(user_data).decode(),
+        'metadata': {**request.properties, **record.to_metadata()},
+        'tags': [TAG, *request.tags],
+    }
+    optional = {
+        'key_name': request.key_name,
+        'availability_zone': request.availability_zone,
+        'config_drive': request.config_drive,
+    }
+    attributes.update({k: v for k, v in optional.items() if v})
+    with failures.step(f'create server {request.name}'):
+        return from_sdk(connection.compute.create_server(**attributes))
+
+
+def get(connection: Connection, server_id: str) -> MachineServer | None:
+    """Read a server; None if it is gone."""
+    try:
+        with failures.step(f'read server {server_id}'):
+            return from_sdk(connection.compute.get_server(server_id))
+    except failures.ApiError as error:
+        if error.status == _GONE:
+            return None
+        raise
+
+
+def machines(connection: Connection, **filters: str) -> list[MachineServer]:
+    """List the machines of this project with one request a page.
+
+    Nova has no filter on metadata for members, so it filters on the tag.
+    """
+    with failures.step('list machines'):
+        found = connection.compute.servers(details=True, tags=TAG, **filters)
+        return [from_sdk(s) for s in found if is_machine(s.metadata or {})]
+
+
+def wait_active(
+    connection: Connection, server_id: str, deadline: Deadline
+) -> MachineServer:
+    """Wait until Nova says ACTIVE.
+
+    :raises CloudFailure: at once when Nova says ERROR, with its fault.
+    :raises DeadlineExceeded: if it takes longer than the deadline.
+    """
+    for _ in deadline.polls():
+        try:
+            server = get(connection, server_id)
+        except failures.ApiError as error:
+            if not error.passing:
+                raise
+            continue
+        if server is None:
+            raise errors.CloudFailure(
+                'The server disappeared while it was being built: somebody '
+                'deleted it'
+            )
+        if server.status == 'ACTIVE':
+            return server
+        if server.status == 'ERROR':
+            raise errors.CloudFailure(
+                'Nova put the server in ERROR: '
+                + (server.fault or 'it gives no fault'),
+                'Another --flavor or --availability-zone may have room; '
+                'otherwise ask the operator',
+            )
+    deadline.check('The server did not become ACTIVE')
+    raise AssertionError('polls end only at the deadline')
+
+
+def delete(connection: Connection, server_id: str) -> None:
+    """Ask Nova to delete a server; gone already is fine."""
+    with failures.step(f'delete server {server_id}'):
+        connection.compute.delete_server(server_id, ignore_missing=True)
+
+
+def wait_gone(
+    connection: Connection, server_id: str, deadline: Deadline
+) -> None:
+    """Wait until Nova has forgotten a server.
+
+    :raises CloudFailure: if it falls into ERROR instead.
+    """
+    for _ in deadline.polls():
+        try:
+            server = get(connection, server_id)
+        except failures.ApiError as error:
+            if not error.passing:
+                raise
+            continue
+        if server is None or server.status in ('DELETED', 'SOFT_DELETED'):
+            return
+        if server.status == 'ERROR' and server.task != 'deleting':
+            raise errors.CloudFailure(
+                f'Nova could not delete server {server_id}: '
+                + (server.fault or 'it is in ERROR'),
+                'Try again; if it stays, ask the operator',
+            )
+    deadline.check(f'Server {server_id} was not gone')
+
+
+def console(connection: Connection, server_id: str) -> str | None:
+    """Read the console log; None if this cloud does not show it."""
+    try:
+        with failures.step('read the console log'):
+            answer = connection.compute.get_server_console_output(server_id)
+    except failures.ApiError as error:
+        # Not ready yet, or a passing fault: asked again by the caller.
+        return '' if error.passing or error.status in (404, 409) else None
+    return str(answer.get('output') or '')

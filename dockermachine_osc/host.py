@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One SSH connection to a host: its key verified, then run, put and get.
+
+Knows nothing of OpenStack or Docker. Uses paramiko; the key of the host is
+checked against what is known, before a byte of ours is sent. Only when
+nothing could be known is the first key that is shown trusted, and pinned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import paramiko
+
+from dockermachine_osc import errors
+from dockermachine_osc.waiting import Deadline
+
+#: Seconds for one TCP connection, the SSH banner, and the log-in.
+CONNECT_TIMEOUT = 5.0
+_LOGIN_TIMEOUT = 20.0
+_CHUNK = 32768
+_OUTPUT_LIMIT = 1 << 20
+
+
+class AuthenticationRefused(errors.HostFailure):
+    """The host does not let this user in with this key."""
+
+
+class HostKeyChanged(errors.HostFailure):
+    """The host shows another key than the one that is known."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Login:
+    """Who logs in and how.
+
+    ``key`` is a private key file of ours or the user's; without one the
+    agent and the user's default keys are tried, as ssh does.
+    """
+
+    user: str
+    key: Path | None
+    agent: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a remote command came to; output is decoded and bounded."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+def wait_open(address: str, port: int, deadline: Deadline) -> None:
+    """Wait until something answers with an SSH banner.
+
+    :raises DeadlineExceeded: saying whether the port was silent or refused.
+    """
+    problem = ''
+    for _ in deadline.polls(first=0.1, most=1.0):
+        problem = probe(address, port)
+        if not problem:
+            return
+    deadline.check(f'SSH at {address} port {port} did not answer ({problem})')
+
+
+def probe(address: str, port: int) -> str:
+    """Ask for an SSH banner once; '' if it came, else what happened."""
+    try:
+        with socket.create_connection((address, port), CONNECT_TIMEOUT) as s:
+            s.settimeout(CONNECT_TIMEOUT)
+            banner = s.recv(4)
+    except TimeoutError:
+        return 'no answer'
+    except OSError as error:
+        return str(error.strerror or error).lower()
+    return '' if banner == b'SSH-' else 'something else than SSH answers'
+
+
+@contextlib.contextmanager
+def connect(
+    address: str,
+    port: int,
+    login: Login,
+    known_keys: Sequence[str],
+) -> Iterator[Host]:
+    """Log in; the connection ends with the context.
+
+    :param known_keys: the host's public keys, as lines 'type base64'; if
+        empty, the key that the host shows is trusted and to be pinned.
+    :raises AuthenticationRefused: if the host does not let us in.
+    :raises HostKeyChanged: if the host has none of the known keys.
+    :raises HostFailure: if it cannot be reached or speaks no SSH.
+    """
+    client = paramiko.SSHClient()
+    _trust(client, address, port, known_keys)
+    where = f'{login.user}@{address} port {port}'
+    try:
+        with _in_words(where, login):
+            client.connect(
+                address,
+                port,
+                username=login.user,
+                key_filename=str(login.key) if login.key else None,
+                allow_agent=login.agent,
+                look_for_keys=login.agent and not login.key,
+                timeout=CONNECT_TIMEOUT,
+                banner_timeout=_LOGIN_TIMEOUT,
+                auth_timeout=_LOGIN_TIMEOUT,
+            )
+        yield Host(client)
+    finally:
+        client.close()
+
+
+def _trust(
+    client: paramiko.SSHClient, address: str, port: int, keys: Sequence[str]
+) -> None:
+    if not keys:
+        client.set_missing_host_key_policy(_TrustFirst())
+        return
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    name = address if port == 22 else f'[{address}]:{port}'
+    for line in keys:
+        entry = paramiko.hostkeys.HostKeyEntry.from_line(f'{name} {line}')
+        if entry is not None and entry.key is not None:
+            client.get_host_keys().add(name, entry.key.get_name(), entry.key)
+
+
+class _TrustFirst(paramiko.MissingHostKeyPolicy):
+    """Accept without writing anywhere: the caller pins Host.key_line."""
+
+    def missing_host_key(
+        self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
+    ) -> None:
+        return
+
+
+@contextlib.contextmanager
+def _in_words(where: str, login: Login) -> Iterator[None]:
+    try:
+        yield
+    except paramiko.BadHostKeyException as error:
+        raise HostKeyChanged(
+            f'{where} shows another host key than the one known: '
+            f'{error.key.get_name()} {error.key.fingerprint}',  # type: ignore[attr-defined]
+            'Somebody may be in between. Nothing was sent. If the server '
+            'was rebuilt on purpose, delete the machine and make it anew',
+        ) from error
+    except paramiko.PasswordRequiredException as error:
+        raise AuthenticationRefused(
+            f'The key {login.key} has a passphrase',
+            f'Add it to your agent first: ssh-add {login.key}',
+        ) from error
+    except paramiko.AuthenticationException as error:
+        raise AuthenticationRefused(
+            f'{where} does not accept '
+            + (f'the key {login.key}' if login.key else "the agent's keys"),
+            'Check --ssh-user, --ssh-key and --key-name; ssh-add -l shows '
+            'what the agent has',
+        ) from error
+    except paramiko.SSHException as error:
+        if 'not found in known_hosts' in str(error):
+            raise HostKeyChanged(
+                f'{where} shows none of the host keys that are known'
+            ) from error
+        raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
+    except (OSError, EOFError) as error:
+        raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
+
+
+class Host:
+    """A host that we are logged in to."""
+
+    def __init__(self, client: paramiko.SSHClient) -> None:
+        self._client = client
+
+    @property
+    def key_line(self) -> str:
+        """The key that the host has shown, as 'type base64'."""
+        key = self._transport().get_remote_server_key()
+        return f'{key.get_name()} {key.get_base64()}'
+
+    def run(
+        self,
+        command: str,
+        stdin: bytes = b'',
+        on_line: Callable[[str], None] = lambda line: None,
+        timeout: float = 600,
+    ) -> Result:
+        """Run one command; secrets belong in stdin, never in the command.
+
+        :param on_line: is given each line of stdout as it comes.
+        :param timeout: seconds that the command may be silent.
+        :raises HostFailure: if the connection breaks or falls silent.
+        """
+        try:
+            channel = self._transport().open_session(timeout=_LOGIN_TIMEOUT)
+            channel.settimeout(timeout)
+            channel.exec_command(command)
+            if stdin:
+                channel.sendall(stdin)
+            channel.shutdown_write()
+            stdout = _read_lines(channel, on_line)
+            stderr = _read_rest(channel)
+            return Result(channel.recv_exit_status(), stdout, stderr)
+        except TimeoutError as error:
+            raise errors.HostFailure(
+                f'The host said nothing for {timeout:g} s'
+            ) from error
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise errors.HostFailure(
+                f'The SSH connection broke: {error}'
+            ) from error
+
+    def _transport(self) -> paramiko.Transport:
+        transport = self._client.get_transport()
+        if transport is None:
+            raise errors.HostFailure('The SSH connection is closed')
+        return transport
+
+
+def _read_lines(
+    channel: paramiko.Channel, on_line: Callable[[str], None]
+) -> str:
+    whole = bytearray()
+    pending = b''
+    while data := channel.recv(_CHUNK):
+        whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]
+        *lines, pending = (pending + data).split(b'\n')
+        for line in lines:
+            on_line(line.decode(errors='replace'))
+    if pending:
+        on_line(pending.decode(errors='replace'))
+    return whole.decode(errors='replace')
+
+
+def _read_rest(channel: paramiko.Channel) -> str:
+    whole = bytearray()
+    while data := channel.recv_stderr(_CHUNK):
+        whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]
+    return whole.decode(errors='replace')

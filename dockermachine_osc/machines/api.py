@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The machines of one project: the door through which commands come in."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors, store
+from dockermachine_osc.cloud.api import only
+from dockermachine_osc.machines.machine import (
+    Machine,
+    has_keys,
+    local_record,
+)
+from dockermachine_osc.machines.removal import (
+    remove_from_cloud,
+    remove_locally,
+)
+from dockermachine_osc.waiting import Deadline
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.engine import EngineFacts
+    from dockermachine_osc.report import Reporter
+    from dockermachine_osc.request import CreateRequest
+    from dockermachine_osc.store import Scope
+
+_MOST_AT_ONCE = 64
+
+
+class Machines:
+    """The machines of one project on one cloud, as one workstation sees them.
+
+    :param cloud: the project.
+    :param files: this workstation's files about that project.
+    :param contexts: the Docker contexts of this user.
+    """
+
+    def __init__(self, cloud: Cloud, files: Scope, contexts: Contexts) -> None:
+        self._cloud = cloud
+        self._files = files
+        self._contexts = contexts
+
+    def create(self, request: CreateRequest, reporter: Reporter) -> Machine:
+        """Make a machine; it is ready when this returns.
+
+        :raises InvalidRequest: before anything is made.
+        :raises MachineError: after what was made has been removed.
+        """
+        from dockermachine_osc.machines import creation
+
+        request.check()
+        with self._files.lock(request.name, wait=False):
+            server = creation.create(
+                self._cloud, self._files, self._contexts, request, reporter
+            )
+        return self._machine(server)
+
+    def list(self, engine_timeout: float | None = None) -> list[Machine]:
+        """List the machines with one request to Nova.
+
+        :param engine_timeout: seconds within which the engines are asked
+            too, all side by side; None to leave them in peace.
+        """
+        machines = [self._machine(s) for s in self._cloud.machines()]
+        machines.sort(key=lambda m: (m.server.name, m.server.id))
+        if engine_timeout is None:
+            return machines
+        return _ask_engines(machines, engine_timeout)
+
+    def show(self, name: str, engine_timeout: float | None = None) -> Machine:
+        """Show one machine, by name or id, and refresh its local record.
+
+        :raises NotFound: and Ambiguous, as they say.
+        """
+        machine = self._machine(only(self._cloud.find(name), name))
+        if machine.folder:
+            self._refresh(machine.server)
+        if engine_timeout is None:
+            return machine
+        return _ask_engines([machine], engine_timeout)[0]
+
+    def delete(
+        self, name: str, reporter: Reporter, timeout: float = 300
+    ) -> bool:
+        """Delete a machine, by name or id, with all that it owns.
+
+        Finishes what a create or delete that was killed left behind.
+
+        :returns: whether there was anything to delete.
+        :raises InvalidRequest: if a server of that name is no machine.
+        """
+        server = None
+        if found := self._cloud.find(name):
+            server = only(found, name)
+            name = server.name
+        with self._local_lock(name):
+            ids = self._owners(name, server)
+            if not ids:
+                return self._forget(name)
+            for machine_id in ids:
+                reporter.step(f'Deleting {name}')
+                own = server if _is(server, machine_id) else None
+                remove_from_cloud(
+                    self._cloud, machine_id, own, Deadline(timeout)
+                )
+                self._remove_locally(name, machine_id)
+        return True
+
+    # ---------------------------------------------------------- details
+
+    def _machine(self, server: MachineServer) -> Machine:
+        """Put the cloud's and the workstation's knowledge together."""
+        with contextlib.suppress(errors.MachineError):
+            folder = self._files.machine(server.name)
+            local = local_record(folder) if folder.exists() else {}
+            if local.get('id') == server.record.id and has_keys(folder):
+                context = str(local.get('context') or '')
+                return Machine(server, folder.path, context)
+        return Machine(server, None)
+
+    def _refresh(self, server: MachineServer) -> None:
+        folder = self._files.machine(server.name)
+        known = local_record(folder)
+        fresh = known | local_facts(server)
+        if fresh != known:
+            folder.save(fresh)
+
+    @contextlib.contextmanager
+    def _local_lock(self, name: str) -> Iterator[None]:
+        """Lock a machine's files; names of other tools' making have none."""
+        try:
+            store.check_name(name)
+        except errors.InvalidRequest:
+            yield
+            return
+        with self._files.lock(name, wait=False):
+            yield
+
+    def _owners(self, name: str, server: MachineServer | None) -> list[str]:
+        """Give the ids of the machines to delete: one, or crashed ones'."""
+        if server:
+            return [server.record.id]
+        if other := self._cloud.server_named(name):
+            raise errors.InvalidRequest(
+                f"Server '{name}' ({other}) is not a machine of this tool",
+                f'To delete it all the same: openstack server delete {other}',
+            )
+        alive = {m.record.id for m in self._cloud.machines()}
+        return sorted(
+            {
+                m.machine_id
+                for m in self._cloud.marked()
+                if name in (m.machine_name, m.machine_id)
+            }
+            - alive
+        )
+
+    def _forget(self, name: str) -> bool:
+        """Remove what is only local; tell whether there was anything."""
+        self._cloud.remove_unused_groups()
+        folder = self._files.machine(name)
+        there = folder.exists()
+        machine_id = str(local_record(folder).get('id') or '')
+        remove_locally(folder, self._contexts, machine_id)
+        return there
+
+    def _remove_locally(self, name: str, machine_id: str) -> None:
+        """Remove the local files, if they are of this very machine."""
+        try:
+            folder = self._files.machine(name)
+        except errors.InvalidRequest:
+            return
+        if local_record(folder).get('id') in (machine_id, None):
+            remove_locally(folder, self._contexts, machine_id)
+
+
+def _is(server: MachineServer | None, machine_id: str) -> bool:
+    return server is not None and server.record.id == machine_id
+
+
+def local_facts(server: MachineServer) -> dict[str, object]:
+    """Give what the local record keeps so that ``env`` needs no network."""
+    record = server.record
+    return {
+        'id': record.id,
+        'server_id': server.id,
+        'address': record.address,
+        'engine_port': record.engine_port,
+        'access': record.access,
+        'ssh_user': record.ssh_user,
+        'ssh_port': record.ssh_port,
+    }
+
+
+def _ask_engines(machines: Sequence[Machine], timeout: float) -> list[Machine]:
+    """Ask all engines side by side, under one deadline for all together."""
+    pool = concurrent.futures.ThreadPoolExecutor(
+        min(_MOST_AT_ONCE, max(1, len(machines)))
+    )
+    asked = [pool.submit(_asker(m, timeout)) for m in machines]
+    concurrent.futures.wait(asked, timeout)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return [
+        dataclasses.replace(m, engine=_outcome(f, timeout))
+        for m, f in zip(machines, asked, strict=True)
+    ]
+
+
+def _asker(
+    machine: Machine, timeout: float
+) -> Callable[[], EngineFacts | None]:
+    from dockermachine_osc import engine
+
+    record = machine.server.record
+
+    def ask() -> EngineFacts | None:
+        if machine.folder is None or not record.address:
+            return None
+        return engine.ask(
+            record.address, record.engine_port, machine.folder, timeout
+        )
+
+    return ask
+
+
+def _outcome(
+    asked: concurrent.futures.Future[EngineFacts | None], timeout: float
+) -> EngineFacts | errors.MachineError | None:
+    if not asked.done() or asked.cancelled():
+        return errors.DeadlineExceeded(f'no answer within {timeout:g} s')
+    try:
+        return asked.result()
+    except errors.MachineError as error:
+        return error

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a server that Nova builds to an engine that answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import engine, errors, store
+from dockermachine_osc.record import READY
+
+if TYPE_CHECKING:
+    from dockermachine_osc import host
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.engine import ConsoleFacts, EngineSettings
+    from dockermachine_osc.machines.creation import Draft
+    from dockermachine_osc.report import Steps
+    from dockermachine_osc.waiting import Deadline
+
+#: In the machine's folder until they have been handed over.
+SERVER_CERT, SERVER_KEY = 'server.pem', 'server-key.pem'
+#: Seconds after which a silent console is no longer waited for, if SSH
+#: answers. cloud-init writes the host's keys there within seconds.
+CONSOLE_PATIENCE = 60
+_CONSOLE_TAIL = 12
+
+
+def engine_settings(draft: Draft) -> EngineSettings:
+    """Give what the set-up on the host has to know."""
+    return engine.EngineSettings(
+        machine_id=draft.machine_id,
+        source=draft.request.engine_source,
+        version=draft.request.engine_version,
+        port=draft.request.engine_port,
+    )
+
+
+def bring_up(
+    cloud: Cloud, draft: Draft, deadline: Deadline, steps: Steps
+) -> MachineServer:
+    """Wait for the server, hand over the secrets, prove the engine.
+
+    :raises CloudFailure: if Nova cannot build the server.
+    :raises HostFailure: if SSH does not let us in.
+    :raises EngineFailure: if the engine cannot be set up or proven.
+    :raises DeadlineExceeded: if a step takes too long.
+    """
+    assert draft.server is not None
+    steps.begin('Waiting for the server to become active')
+    server = cloud.wait_active(draft.server.id, deadline)
+    steps.begin("Waiting for the host's keys on the console")
+    facts = _learn(cloud, draft, deadline)
+    steps.begin('Waiting for SSH')
+    _wait_ssh(draft, facts, deadline)
+    steps.begin('Handing over the certificates')
+    key_line = _hand_over(draft, facts, deadline, steps)
+    steps.begin('Waiting for the engine')
+    answer = _prove(draft, deadline)
+    draft.record = draft.record.replace(
+        state=READY,
+        ssh_user=_login_user(draft, facts),
+        host_key=key_line,
+        engine_version=answer.version,
+    )
+    cloud.write_record(server.id, draft.record)
+    return cloud.server(server.id) or server
+
+
+def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
+    """Read who may log in, and the host's keys, from the console log.
+
+    The console comes from the cloud's API, which TLS and the token vouch
+    for, so its keys prove the host before the first connection to it.
+    """
+    from dockermachine_osc import host
+
+    assert draft.server is not None
+    facts = engine.read_console('', draft.machine_id)
+    for _ in deadline.polls(first=0.3):
+        text = cloud.console(draft.server.id)
+        if text is None:
+            return facts
+        facts = engine.read_console(text, draft.machine_id)
+        if facts.failure:
+            raise errors.EngineFailure(facts.failure)
+        if facts.host_keys and (facts.login or draft.request.ssh_user):
+            return facts
+        silent = deadline.elapsed > CONSOLE_PATIENCE
+        if silent and not host.probe(draft.record.address, _ssh_port(draft)):
+            return facts
+    raise errors.DeadlineExceeded(
+        'The server is ACTIVE, but neither its console showed the keys of '
+        f'SSH nor did SSH at {draft.record.address} answer within '
+        f'{deadline.seconds:g} s',
+        "Has the image cloud-init? See the console: openstack console log "
+        f'show {draft.request.name} (create with --keep-on-failure)',
+    )
+
+
+def _ssh_port(draft: Draft) -> int:
+    return draft.request.ssh_port
+
+
+def _wait_ssh(draft: Draft, facts: ConsoleFacts, deadline: Deadline) -> None:
+    from dockermachine_osc import host
+
+    address, port = draft.record.address, _ssh_port(draft)
+    try:
+        host.wait_open(address, port, deadline)
+    except errors.DeadlineExceeded as error:
+        booted = (
+            'The server has booted: its console shows the keys of SSH. '
+            if facts.host_keys
+            else ''
+        )
+        raise errors.DeadlineExceeded(
+            f'{error.message}. {booted}{_way_in(draft)}',
+            'Check the rules: openstack security group rule list <group>, '
+            'and the way there: a firewall or VPN in between',
+        ) from error
+
+
+def _way_in(draft: Draft) -> str:
+    if draft.plan.rules:
+        return f'Its security group opens {draft.plan.rules}'
+    names = ', '.join(str(g.name) for g in draft.plan.named_groups)
+    of = f'Security group {names}' if names else 'The port given'
+    return f'{of} seems not to open tcp {_ssh_port(draft)} from here'
+
+
+def _hand_over(
+    draft: Draft, facts: ConsoleFacts, deadline: Deadline, steps: Steps
+) -> str:
+    """Do all the work on the host over one connection.
+
+    :returns: the host key that the host has proven to have.
+    """
+    from dockermachine_osc import host
+
+    folder = draft.folder
+    parcel = engine.handover(
+        engine_settings(draft),
+        folder.read(store.CA),
+        folder.read(SERVER_CERT),
+        folder.read(SERVER_KEY),
+        wait=int(deadline.remaining),
+    )
+    if not facts.host_keys:
+        steps.warn(
+            "The host's keys could not be learned from its console: the "
+            'first key that it shows is trusted, and pinned'
+        )
+    address, port = draft.record.address, _ssh_port(draft)
+    login = _login(draft, facts)
+    with host.connect(address, port, login, facts.host_keys) as there:
+        _pin(draft, there.key_line)
+        result = there.run(
+            parcel.command,
+            parcel.stdin,
+            on_line=lambda line: _progress(steps, line),
+            timeout=max(1.0, deadline.remaining),
+        )
+    engine.read_result(result.status, result.stdout, result.stderr)
+    folder.discard(SERVER_KEY)
+    return there.key_line
+
+
+def _progress(steps: Steps, line: str) -> None:
+    if text := engine.read_progress(line):
+        steps.begin(text)
+
+
+def _login_user(draft: Draft, facts: ConsoleFacts) -> str:
+    """Give the user to log in as: said, seen on the console, or guessed."""
+    user = draft.request.ssh_user or facts.login or draft.plan.login_user
+    if not user:
+        raise errors.HostFailure(
+            'Neither the console nor the image tells whom to log in as',
+            'Say it with --ssh-user',
+        )
+    return user
+
+
+def _login(draft: Draft, facts: ConsoleFacts) -> host.Login:
+    from dockermachine_osc import host
+
+    user = _login_user(draft, facts)
+    if draft.request.key_name:
+        return host.Login(user, draft.request.ssh_key, agent=True)
+    return host.Login(user, draft.folder.path / store.SSH_KEY)
+
+
+def _pin(draft: Draft, key_line: str) -> None:
+    """Remember the host's key in the form of OpenSSH's known_hosts."""
+    address, port = draft.record.address, _ssh_port(draft)
+    name = address if port == 22 else f'[{address}]:{port}'
+    line = f'{name} {key_line}\n'.encode()
+    draft.folder.write(store.KNOWN_HOSTS, line)
+
+
+def _prove(draft: Draft, deadline: Deadline) -> engine.EngineFacts:
+    """Get a verified answer from the engine, as a Docker client would."""
+    address, port = draft.record.address, draft.record.engine_port
+    try:
+        return engine.wait_ready(address, port, draft.folder.path, deadline)
+    except errors.EngineFailure as error:
+        raise type(error)(
+            f'The engine runs, but does not answer at {address} port {port}: '
+            f'{error.message}. {_way_in(draft)}',
+            error.hint,
+        ) from error

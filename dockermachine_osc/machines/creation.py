@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a machine: check, make, boot, hand over, prove; or take it back."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import contexts as docker_contexts
+from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc.machines import bringup, removal
+from dockermachine_osc.machines.api import local_facts
+from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.record import READY, Record, new_machine_id
+from dockermachine_osc.report import Reporter, Steps
+from dockermachine_osc.waiting import Deadline
+
+if TYPE_CHECKING:
+    from openstack.network.v2.port import Port
+
+    from dockermachine_osc.cloud import Cloud, MachineServer, Plan
+    from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.request import CreateRequest
+    from dockermachine_osc.store import MachineFolder, Scope
+
+#: Seconds that taking back a failed machine may last.
+REMOVAL_TIMEOUT = 180
+
+
+@dataclasses.dataclass
+class Draft:
+    """A machine in the making; filled in step by step."""
+
+    request: CreateRequest
+    plan: Plan
+    folder: MachineFolder
+    machine_id: str
+    authority: pki.Authority
+    record: Record
+    server: MachineServer | None = None
+    attached: tuple[str, str] | None = None
+
+
+def create(
+    cloud: Cloud,
+    files: Scope,
+    contexts: Contexts,
+    request: CreateRequest,
+    reporter: Reporter,
+) -> MachineServer:
+    """Make a machine and prove that its engine answers.
+
+    The caller holds the lock of the machine's local files.
+
+    :raises InvalidRequest: before anything is made.
+    :raises MachineError: after what was made has been removed.
+    """
+    deadline, steps = Deadline(request.timeout), Steps(reporter)
+    steps.begin('Checking')
+    folder = files.machine(request.name)
+    plan = cloud.plan(request)
+    _check_folder(cloud, folder, steps)
+    context = _choose_context(cloud, contexts, request, steps)
+    for note in plan.notes():
+        steps.note(note)
+    with _taken_back(cloud, contexts, request, steps) as drafts:
+        draft = _draft(request, plan, folder)
+        drafts.append(draft)
+        _make(cloud, draft, steps)
+        server = bringup.bring_up(cloud, draft, deadline, steps)
+        _keep(contexts, draft, server, context)
+    return server
+
+
+# ------------------------------------------------------------------- check
+
+
+def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
+    """Clear away the files of a machine that is gone from the cloud."""
+    if not folder.exists():
+        return
+    known = str(local_record(folder).get('server_id') or '')
+    if known and (other := cloud.server(known)):
+        raise errors.NameTaken(
+            f"The local files of '{folder.name}' belong to server "
+            f"{other.id}, now named '{other.name}'",
+            'Choose another name',
+        )
+    steps.note(f'{folder.path} was left by a machine that is gone: removed')
+    folder.remove()
+
+
+def _choose_context(
+    cloud: Cloud, contexts: Contexts, request: CreateRequest, steps: Steps
+) -> str:
+    """Choose the name of the Docker context; '' for none."""
+    if not request.context:
+        return ''
+    name = request.name
+    if docker_contexts.valid_name(name) and not contexts.exists(name):
+        return name
+    other = f'{cloud.name or "openstack"}-{name}'
+    if docker_contexts.valid_name(other) and not contexts.exists(other):
+        steps.warn(
+            f"Docker context '{name}' is something else's and stays as it "
+            f"is: this machine's is '{other}'"
+        )
+        return other
+    steps.warn(
+        f"Docker contexts '{name}' and '{other}' are not to be had: none is "
+        'made for this machine'
+    )
+    return ''
+
+
+# -------------------------------------------------------------------- make
+
+
+def _draft(
+    request: CreateRequest, plan: Plan, folder: MachineFolder
+) -> Draft:
+    """Make the keys: they are on disk before anything needs them."""
+    machine_id = new_machine_id()
+    authority = pki.Authority.create(request.name)
+    client = authority.client(f'{request.name} client')
+    folder.create()
+    folder.save({'id': machine_id})
+    folder.write(store.CA_KEY, authority.key)
+    folder.write(store.CA, authority.certificate)
+    folder.write(store.KEY, client.key)
+    folder.write(store.CERT, client.certificate)
+    if not request.key_name:
+        ssh_key = pki.new_ssh_key(f'docker-machine {request.name}')
+        folder.write(store.SSH_KEY, ssh_key.private)
+        plan = dataclasses.replace(plan, public_key=ssh_key.public)
+    record = Record(
+        id=machine_id,
+        engine_port=request.engine_port,
+        engine_source=request.engine_source,
+        ssh_port=request.ssh_port,
+        image=str(plan.image.resource.name),
+    )
+    return Draft(request, plan, folder, machine_id, authority, record)
+
+
+def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
+    """Make port, address and server, in that order.
+
+    The address comes before the server, so that the certificate knows its
+    names and the record is complete from the server's first moment.
+    """
+    steps.begin('Creating the port and its address')
+    port, group = _port(cloud, draft)
+    fixed = _fixed_address(port)
+    address, address_id = _address(cloud, draft, port)
+    draft.record = draft.record.replace(
+        address=address or fixed,
+        port_id=port.id,
+        floating_ip_id=address_id,
+        security_group_id=group,
+    )
+    certificates = _issue(draft, fixed)
+    draft.record = draft.record.replace(**certificates)
+    steps.begin('Creating the server')
+    draft.server = cloud.make_server(
+        draft.request, draft.plan, port.id, draft.record, _user_data(draft)
+    )
+
+
+def _port(cloud: Cloud, draft: Draft) -> tuple[Port, str]:
+    if draft.plan.port:
+        return draft.plan.port, ''
+    return cloud.make_port(draft.plan, draft.machine_id, draft.request.name)
+
+
+def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
+    """Give the floating address and its id, or two empty texts."""
+    plan, name = draft.plan, draft.request.name
+    if plan.floating_ip:
+        draft.attached = (plan.floating_ip.id, port.id)
+        taken = cloud.attach_floating_ip(plan.floating_ip, port)
+        return taken.floating, taken.id
+    if plan.external:
+        made = cloud.make_floating_ip(plan, port, draft.machine_id, name)
+        return made.floating, made.id
+    return '', ''
+
+
+def _fixed_address(port: Port) -> str:
+    for fixed in port.fixed_ips or ():
+        if ':' not in fixed['ip_address']:
+            return str(fixed['ip_address'])
+    raise errors.CloudFailure(
+        f'Port {port.id} has no IPv4 address',
+        'Choose a network with an IPv4 subnet: openstack subnet list',
+    )
+
+
+def _issue(draft: Draft, fixed: str) -> dict[str, str]:
+    """Issue the server's certificate; give what the record says of all.
+
+    The key stays in the folder until it has been handed over.
+    """
+    names = [draft.record.address, fixed, draft.request.name]
+    issued = draft.authority.server([*names, *draft.request.tls_sans])
+    draft.folder.write(bringup.SERVER_KEY, issued.key)
+    draft.folder.write(bringup.SERVER_CERT, issued.certificate)
+    known = {
+        'ca': draft.authority.certificate,
+        'server': issued.certificate,
+        'client': draft.folder.read(store.CERT),
+    }
+    found: dict[str, str] = {}
+    for who, certificate in known.items():
+        facts = pki.facts(certificate)
+        found[f'{who}_fingerprint'] = facts.fingerprint
+        found[f'{who}_expires'] = f'{facts.not_after:%Y-%m-%dT%H:%M:%SZ}'
+    return found
+
+
+def _user_data(draft: Draft) -> bytes:
+    return engine.user_data(
+        bringup.engine_settings(draft),
+        draft.plan.public_key,
+        draft.request.user_data,
+    )
+
+
+# -------------------------------------------------------------------- keep
+
+
+def _keep(
+    contexts: Contexts, draft: Draft, server: MachineServer, context: str
+) -> None:
+    """Write down what this workstation has to know later."""
+    draft.folder.save(local_facts(server) | {'context': context})
+    if context:
+        contexts.write(
+            context,
+            f'tcp://{server.record.address}:{server.record.engine_port}',
+            f'docker machine {draft.request.name}',
+            draft.machine_id,
+            draft.folder.read(store.CA),
+            draft.folder.read(store.CERT),
+            draft.folder.read(store.KEY),
+        )
+
+
+# --------------------------------------------------------------- take back
+
+
+@contextlib.contextmanager
+def _taken_back(
+    cloud: Cloud, contexts: Contexts, request: CreateRequest, steps: Steps
+) -> Iterator[list[Draft]]:
+    """Remove what was made if anything goes wrong, Ctrl-C included."""
+    drafts: list[Draft] = []
+    try:
+        yield drafts
+    except errors.MachineError as error:
+        where = f"'{steps.current}' after {steps.elapsed:.0f} s"
+        raise type(error)(
+            f"Machine '{request.name}' was not created: it failed at "
+            f'{where}.\n{error.message}\n'
+            + _take_back(cloud, contexts, request, drafts),
+            error.hint,
+        ) from error
+    except BaseException:
+        steps.warn(_take_back(cloud, contexts, request, drafts))
+        raise
+
+
+def _take_back(
+    cloud: Cloud,
+    contexts: Contexts,
+    request: CreateRequest,
+    drafts: list[Draft],
+) -> str:
+    """Remove what was made and say so, in a sentence."""
+    finish = f'openstack docker machine delete {request.name}'
+    if request.keep_on_failure:
+        return f'Everything was kept, as asked. To remove it: {finish}'
+    if not drafts:
+        return 'Nothing was made.'
+    draft, deadline = drafts[0], Deadline(REMOVAL_TIMEOUT)
+    try:
+        server = draft.server or _find(cloud, draft.machine_id)
+        removed = removal.remove_from_cloud(
+            cloud, draft.machine_id, server, deadline
+        )
+        if draft.attached:
+            cloud.detach_floating_ip(*draft.attached)
+    except errors.MachineError as error:
+        return (
+            f'Not all that was made could be removed: {error.message}\n'
+            f'To remove the rest: {finish}'
+        )
+    removal.remove_locally(draft.folder, contexts, draft.machine_id)
+    return f'Removed again: {", ".join(removed) or "nothing was made yet"}.'
+
+
+def _find(cloud: Cloud, machine_id: str) -> MachineServer | None:
+    """Find the server whose id never reached us."""
+    return next(iter(cloud.find(machine_id)), None)
+
+
+__all__ = ['READY', 'create']

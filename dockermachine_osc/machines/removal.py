@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking a machine away, whole or half-made: the one way for all cases.
+
+What belongs to a machine is found by the mark that each resource carries, not
+by the ids in the server's metadata: anybody in the project can write those,
+and after a crash there may be no server to ask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors
+from dockermachine_osc.machines.machine import local_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.cloud.api import Marked
+    from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.store import MachineFolder
+    from dockermachine_osc.waiting import Deadline
+
+
+def remove_from_cloud(
+    cloud: Cloud,
+    machine_id: str,
+    server: MachineServer | None,
+    deadline: Deadline,
+) -> list[str]:
+    """Remove what is owned by a machine and wait until it is gone.
+
+    :returns: what was removed, in words.
+    :raises CloudFailure: if something is left; the rest has been tried.
+    """
+    removed: list[str] = []
+    if server:
+        cloud.delete_server(server.id)
+    marked = [m for m in cloud.marked() if m.machine_id == machine_id]
+    # Addresses need not wait for the server; a port that it uses must.
+    problems = _delete(cloud, _of_kind(marked, 'floating IP'), removed)
+    if server:
+        cloud.wait_server_gone(server.id, deadline)
+        removed.insert(0, f'server {server.id}')
+        _release(cloud, server, marked)
+    problems += _delete(cloud, _of_kind(marked, 'port'), removed)
+    removed += [f'security group {g}' for g in cloud.remove_unused_groups()]
+    if problems:
+        raise errors.CloudFailure('\n'.join(str(p) for p in problems))
+    return removed
+
+
+def remove_locally(
+    folder: MachineFolder, contexts: Contexts, machine_id: str
+) -> None:
+    """Remove the Docker context and the files of a machine."""
+    context = local_record(folder).get('context')
+    if isinstance(context, str) and context:
+        contexts.remove(context, machine_id)
+    folder.remove()
+
+
+def _of_kind(marked: Iterable[Marked], kind: str) -> list[Marked]:
+    return [m for m in marked if m.kind == kind]
+
+
+def _delete(
+    cloud: Cloud, resources: list[Marked], removed: list[str]
+) -> list[errors.CloudFailure]:
+    """Delete each, going on after a failure; give the failures."""
+    problems = []
+    for resource in resources:
+        try:
+            cloud.delete_marked(resource)
+            removed.append(f'{resource.kind} {resource.label}')
+        except errors.CloudFailure as error:
+            problems.append(error)
+    return problems
+
+
+def _release(
+    cloud: Cloud, server: MachineServer, marked: list[Marked]
+) -> None:
+    """Lead a floating IP of the user's away from a port of the user's.
+
+    On a port of ours it comes free by itself as the port is deleted.
+    """
+    owned = {m.id for m in marked}
+    record = server.record
+    if (
+        record.floating_ip_id
+        and record.floating_ip_id not in owned
+        and record.port_id not in owned
+    ):
+        cloud.detach_floating_ip(record.floating_ip_id, record.port_id)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the library tells while it works; how that looks is not its affair."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Takes what happens, as it happens."""
+
+    def note(self, text: str) -> None:
+        """Take something that the user should be able to read afterwards."""
+
+    def warn(self, text: str) -> None:
+        """Take something that the user should not overlook."""
+
+    def step(self, text: str) -> None:
+        """Take what is being done now; it replaces the step before."""
+
+
+class Steps:
+    """Passes steps on, and remembers the last one for the error message."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._start = time.monotonic()
+        self.current = ''
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first step could begin."""
+        return time.monotonic() - self._start
+
+    def begin(self, text: str) -> None:
+        """Begin the next step."""
+        self.current = text
+        self._reporter.step(text)
+
+    def note(self, text: str) -> None:
+        """Pass a note on."""
+        self._reporter.note(text)
+
+    def warn(self, text: str) -> None:
+        """Pass a warning on."""
+        self._reporter.warn(text)
