@@ -85,7 +85,7 @@ def destroy(args: argparse.Namespace) -> None:
 
 
 def sweep(_: argparse.Namespace) -> None:
-    for name in lifecycle.sweep():
+    for name in lifecycle.sweep(stopped=True):
         print(f'removed what was left of {name}')
 
 

@@ -177,21 +177,25 @@ def destroy(name: str) -> None:
     instance.remove_files(name)
 
 
-def sweep() -> list[str]:
-    """End what no running guest of this cloud owns; returns the names.
+def sweep(*, stopped: bool = False) -> list[str]:
+    """End what is left of guests that are not defined; returns their names.
 
-    That is what a cloud that was killed, or whose directory was removed,
-    leaves: processes, cgroups, namespaces, ports, half a definition.
+    That is what a cloud whose directory was removed leaves: processes,
+    cgroups, namespaces, ports, half a definition.
+
+    :param stopped: also what is left of guests that do not run.  Not for a
+        time when something may start them; their start does it, too.
     """
-    running = {n for n in instance.names() if instance.is_running(n)}
-    found = {*cgroups.names(), *ports.guests_with_namespace()} - running
-    for name in found:
-        cgroups.kill(name)
-        ports.disconnect(name)
-        cgroups.remove(name)
-    ports.remove_ports({nic.vif for n in running
-                        for nic in instance.Config.load(n).nics})
     with process.locked(settings.current().guests / '.define.lock'):
+        keep = {name for name in instance.names()
+                if not stopped or instance.is_running(name)}
+        found = {*cgroups.names(), *ports.guests_with_namespace()} - keep
+        for name in found:
+            cgroups.kill(name)
+            ports.disconnect(name)
+            cgroups.remove(name)
+        ports.remove_ports({nic.vif for name in keep
+                            for nic in instance.Config.load(name).nics})
         for path in instance.unfinished():
             found.add(path.name)
             shutil.rmtree(path)

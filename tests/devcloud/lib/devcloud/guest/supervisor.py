@@ -44,6 +44,10 @@ ENVIRONMENT = {
     'SYSTEMD_SECCOMP': '0',
 }
 LEADER_POLL_S = 0.02
+# However the supervisor ends, so does nspawn, and with it, since it is process
+# 1 of a pid namespace, the guest.
+LEASH = ('setpriv', '--pdeathsig', 'KILL', 'unshare', '--pid', '--fork',
+         '--kill-child', '--mount-proc')
 
 
 def nspawn_command(config: instance.Config, namespace: str) -> list[str]:
@@ -75,22 +79,26 @@ def nspawn_command(config: instance.Config, namespace: str) -> list[str]:
     return words
 
 
-def find_leader(nspawn: int) -> int | None:
-    """nspawn's child that is process 1 of its own pid namespace."""
+def find_leader(leash: int) -> int | None:
+    """Process 1 of the guest: the child of nspawn, the leash's child."""
     with contextlib.suppress(OSError):
-        children = pathlib.Path(
-            f'/proc/{nspawn}/task/{nspawn}/children').read_text().split()
-        for child in children:
-            if _is_init(child):
-                return int(child)
+        for nspawn in _children(leash):
+            for child in _children(nspawn):
+                if _is_init(child):
+                    return child
     return None
 
 
-def _is_init(pid: str) -> bool:
+def _children(pid: int) -> list[int]:
+    text = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text()
+    return [int(word) for word in text.split()]
+
+
+def _is_init(pid: int) -> bool:
     status = pathlib.Path(f'/proc/{pid}/status').read_text()
     program = os.readlink(f'/proc/{pid}/exe').rsplit('/', 1)[-1]
     return (program != 'systemd-nspawn'
-            and re.search(r'^NSpid:\s+\d+\s+1$', status, re.M) is not None)
+            and re.search(r'^NSpid:.*\t1$', status, re.M) is not None)
 
 
 class Supervisor:
@@ -166,8 +174,7 @@ class Supervisor:
         groups = cgroups.create(name)
         with instance.directory(name, 'console.log').open('ab') as console:
             nspawn = subprocess.Popen(
-                ['setpriv', '--pdeathsig', 'KILL',
-                 *nspawn_command(self.config, namespace)],
+                [*LEASH, *nspawn_command(self.config, namespace)],
                 preexec_fn=lambda: _enter(groups), env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL, stdout=console,
                 start_new_session=True)
