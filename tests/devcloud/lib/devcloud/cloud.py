@@ -49,6 +49,7 @@ class Cloud:
                 return
             self._end_processes()
             self._preflight()
+            self._sweep()
             with self._taking_down_on_failure():
                 self._start_all()
 
@@ -70,6 +71,7 @@ class Cloud:
                     'devcloud up')
             self._end_processes()
             removed = guests.destroy_all(self._settings)
+            self._sweep()
             self._remove_networks()
             golden.restore(self._settings)
             report.say(f'state restored, {removed} guests removed')
@@ -87,6 +89,7 @@ class Cloud:
                 self._require_alone()
             self._end_processes()
             guests.destroy_all(self._settings)
+            self._sweep()
             self._remove_networks()
             shutil.rmtree(self._settings.cloud_dir, ignore_errors=True)
         self._lock_path.unlink(missing_ok=True)
@@ -213,6 +216,7 @@ class Cloud:
         if stopped:
             report.say(f'{stopped} guests shut down')
         self._end_processes()
+        self._sweep()
         self._remove_networks()
 
     def _end_processes(self) -> None:
@@ -222,6 +226,10 @@ class Cloud:
         killed = processes.stop(running.values(), _STOP_TIMEOUT)
         how = f' ({", ".join(killed)} killed)' if killed else ''
         report.say(f'{len(running)} processes ended{how}')
+
+    def _sweep(self) -> None:
+        for line in guests.sweep(self._settings):
+            report.say(line)
 
     def _remove_networks(self) -> None:
         self._run_module('devcloud.dataplane', '--down')

@@ -40,6 +40,15 @@ def stop_all(settings: Settings) -> int:
     return len(running)
 
 
+def sweep(settings: Settings) -> list[str]:
+    """Remove what is left of guests that do not run; returns a line each.
+
+    That is what a kill -9 of everything leaves: processes, namespaces,
+    ports, control groups.
+    """
+    return _guest(settings, 'sweep').splitlines()
+
+
 def destroy_all(settings: Settings) -> int:
     """Remove all and their disks; returns how many there were."""
     names = list(states(settings))

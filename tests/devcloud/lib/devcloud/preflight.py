@@ -18,6 +18,7 @@ import sys
 
 from devcloud import errors
 from devcloud import processes
+from devcloud.guest import names
 from devcloud.settings import Settings
 
 _PYTHON = (3, 11)
@@ -258,8 +259,11 @@ def _routes() -> list[Route]:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
     found = []
     for route in json.loads(done.stdout or '[]'):
-        if route['dst'] != 'default' and 'dev' in route:
+        device = route.get('dev')
+        # an earlier start's own bridges are no obstacle
+        if route['dst'] != 'default' and device and not names.is_bridge(
+                device):
             found.append(Route(
                 ipaddress.IPv4Network(route['dst'], strict=False),
-                route['dev']))
+                device))
     return found

@@ -19,8 +19,12 @@ _DEFAULT_RULES = 'c33da356b165'
 def serve(settings: Settings) -> None:
     os.environ['OS_NEUTRON_CONFIG_FILES'] = 'neutron.conf'
     os.environ['OS_NEUTRON_CONFIG_DIR'] = str(settings.etc)
+    # All models, also those of plugins that are not loaded: `GET /ports`
+    # wants Port.port_forwardings, which the model of the other side makes
+    from neutron.db.migration.models import head
+    wsgi.say('imported')
     if not settings.database('neutron').exists():
-        _make_schema(settings)
+        _make_schema(settings, head.get_metadata())
         wsgi.say('schema')
     from neutron.wsgi import api
     wsgi.say('application')
@@ -28,18 +32,17 @@ def serve(settings: Settings) -> None:
              wsgi.server(settings, 'neutron', api.application, threads=8))
 
 
-def _make_schema(settings: Settings) -> None:
+def _make_schema(settings: Settings, models: sqlalchemy.MetaData) -> None:
     """From the models: the migrations alter constraints, SQLite can't.
 
     The data plane opens the file as soon as it is there, so it is made
     under another name.
     """
-    from neutron.db.migration.models import head
     target = settings.database('neutron')
     new = target.with_suffix('.new')
     new.unlink(missing_ok=True)
     engine = sqlalchemy.create_engine(f'sqlite:///{new}')
-    head.get_metadata().create_all(engine)
+    models.create_all(engine)
     _insert_default_rules(engine)
     versions = _versions()
     wsgi.stamp(engine, [(versions / name).read_text().strip()

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy
 import waitress
+from sqlalchemy import orm
 
 from devcloud.settings import Settings
 
@@ -84,6 +85,8 @@ def run(settings: Settings, name: str, listener: Any,
 
     The launcher waits for the ready file and knows it by the pid in it.
     """
+    # now, and not in the threads of the first requests
+    orm.configure_mappers()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
