@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openstack docker machine list."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dockermachine_osc.commands import base, fields, options
+
+
+class ListMachine(base.Lister):
+    """List the machines of the project
+
+    One request to Nova serves all machines. With --long each engine whose
+    keys are on this workstation is asked for its version too, all side by
+    side within --timeout.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--long',
+            action='store_true',
+            help='List additional fields, and ask the engines',
+        )
+        parser.add_argument(
+            '--timeout',
+            metavar='<seconds>',
+            type=options.seconds,
+            default=5.0,
+            help='With --long, time for all engines together to answer '
+            '(default: %(default)g)',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Iterable[Any]]:
+        """List the machines."""
+        long = parsed_args.long
+        found = self.machines.list(parsed_args.timeout if long else None)
+        columns = fields.LONG_COLUMNS if long else fields.LIST_COLUMNS
+        return columns, (fields.row(m, long=long) for m in found)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options of ``create``: from the command line, else from clouds.yaml.
+
+``docker_machine:`` under a cloud in clouds.yaml holds defaults by the names
+of the options, with underscores::
+
+    clouds:
+      mycloud:
+        auth: ...
+        docker_machine:
+          image: debian-13
+          flavor: m1.small
+          allow_cidr: [192.0.2.0/24]
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dockermachine_osc.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from dockermachine_osc.request import CreateRequest
+
+_WHERE = 'docker_machine in clouds.yaml'
+
+
+def port_number(text: str) -> int:
+    """Read a TCP port, for argparse."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port, 1 to 65535")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    """Read a time in seconds, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time in seconds")
+    return number
+
+
+def boolean(text: object) -> bool:
+    """Read a yes or no of YAML, which may come as a text."""
+    known = {'true': True, 'yes': True, 'false': False, 'no': False}
+    try:
+        return known[str(text).lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is neither true nor false"
+        ) from None
+
+
+def path(text: str) -> Path:
+    """Read a path, in which ~ is the home folder."""
+    return Path(text).expanduser()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Read one text or a list of them."""
+    items = value if isinstance(value, list) else [value]
+    return tuple(str(i) for i in items)
+
+
+def _pairs(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise argparse.ArgumentTypeError('not a mapping')
+    return {str(k): str(v) for k, v in value.items()}
+
+
+#: Fields of a CreateRequest that clouds.yaml may set, by the option's name
+#: there, and how to read the value.
+_DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    'allow_cidr': ('allow_cidrs', _texts),
+    'availability_zone': ('availability_zone', str),
+    'config_drive': ('config_drive', boolean),
+    'context': ('context', boolean),
+    'engine_port': ('engine_port', lambda v: port_number(str(v))),
+    'engine_source': ('engine_source', str),
+    'engine_version': ('engine_version', str),
+    'external_network': ('external_network', str),
+    'flavor': ('flavor', str),
+    'image': ('image', str),
+    'key_name': ('key_name', str),
+    'keep_on_failure': ('keep_on_failure', boolean),
+    'network': ('network', str),
+    'no_floating_ip': ('no_floating_ip', boolean),
+    'property': ('properties', _pairs),
+    'security_group': ('security_groups', _texts),
+    'ssh_key': ('ssh_key', path),
+    'ssh_port': ('ssh_port', lambda v: port_number(str(v))),
+    'ssh_user': ('ssh_user', str),
+    'tag': ('tags', _texts),
+    'timeout': ('timeout', lambda v: seconds(str(v))),
+    'tls_san': ('tls_sans', _texts),
+}
+
+#: What is set on the command line makes these defaults meaningless.
+_OVERRIDES = {
+    'port': ('network', 'security_groups', 'allow_cidrs'),
+    'network': ('network',),
+    'security_groups': ('allow_cidrs',),
+    'allow_cidrs': ('security_groups',),
+    'no_floating_ip': ('external_network',),
+    'floating_ip': ('no_floating_ip', 'external_network'),
+    'external_network': ('no_floating_ip',),
+    'engine_source': ('engine_version',),
+}
+
+
+def request(
+    name: str, given: Mapping[str, Any], configured: object
+) -> CreateRequest:
+    """Put the options together.
+
+    :param given: fields of a CreateRequest; None where nothing was said.
+    :param configured: the value of docker_machine in clouds.yaml.
+    :raises InvalidRequest: for a default that is unknown or not understood.
+    """
+    from dockermachine_osc.request import CreateRequest
+
+    said = {k: v for k, v in given.items() if v is not None}
+    values = _configured(configured)
+    for option in said:
+        for field in _OVERRIDES.get(option, ()):
+            values.pop(field, None)
+    values.update(said)
+    values['properties'] = {
+        **_configured(configured).get('properties', {}),
+        **said.get('properties', {}),
+    }
+    known = {f.name for f in dataclasses.fields(CreateRequest)}
+    return CreateRequest(
+        name=name, **{k: v for k, v in values.items() if k in known}
+    )
+
+
+def _configured(configured: object) -> dict[str, Any]:
+    if not configured:
+        return {}
+    if not isinstance(configured, Mapping):
+        raise InvalidRequest(f'{_WHERE} is not a mapping of options')
+    values = {}
+    for option, value in configured.items():
+        if option not in _DEFAULTS:
+            raise InvalidRequest(
+                f"{_WHERE}: '{option}' is not known",
+                f'Known are: {", ".join(sorted(_DEFAULTS))}',
+            )
+        field, read = _DEFAULTS[option]
+        try:
+            values[field] = read(value)
+        except argparse.ArgumentTypeError as error:
+            raise InvalidRequest(f'{_WHERE}: {option}: {error}') from None
+    return values

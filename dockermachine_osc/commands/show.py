@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openstack docker machine show."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from dockermachine_osc.commands import base, fields
+
+
+class ShowMachine(base.ShowOne):
+    """Show everything known of a machine, secrets excepted"""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'machine', metavar='<machine>', help='Machine (name or ID)'
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """Show one machine."""
+        return fields.fields(self.machines.show(parsed_args.machine))
