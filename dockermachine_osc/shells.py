@@ -44,14 +44,16 @@ _HINT = 'Run this command to configure your shell: '
 
 @dataclasses.dataclass(frozen=True)
 class _Dialect:
-    """How a shell says it: format strings, and how it escapes a value."""
+    """How a shell says it; the strings are format strings."""
 
-    assign: str
+    assign: Callable[[str, str], str]
     unset: str
     comment: str
     usage: str
-    escape: Callable[[str], str]
     escape_usage: Callable[[str], str] = str
+    #: For eval $(...), which makes one line of all: export X="x" unset Y
+    #: would unset nothing. Docker Machine never printed both at once.
+    separator: str = ''
 
 
 def detect(environ: Mapping[str, str], parent: str = '') -> str:
@@ -89,7 +91,9 @@ def render(
         raise InvalidRequest(
             f'Unknown shell {shell!r}.', 'Known are: ' + ', '.join(SHELLS)
         ) from None
-    lines = [_line(dialect, name, value) for name, value in variables]
+    kinds = {value is None for _, value in variables}
+    end = dialect.separator if len(kinds) > 1 else ''
+    lines = [_line(dialect, *variable) + end for variable in variables]
     # A line break in the command would end the comment.
     told = ''.join(c if c.isprintable() else ' ' for c in command)
     usage = dialect.usage.format(command=told)
@@ -130,24 +134,30 @@ def _line(dialect: _Dialect, name: str, value: str | None) -> str:
     if '\0' in value:
         raise InvalidRequest(f'The value of {name} holds a null character.')
     try:
-        escaped = dialect.escape(value)
+        return dialect.assign(name, value)
     except ValueError as e:
         raise InvalidRequest(
             f'This shell has no words for the value of {name}, {value!r}: {e}'
         ) from None
-    return dialect.assign.format(name=name, value=escaped)
 
 
-def _spread(text: str) -> str:
-    """Keep blanks apart for those who write eval $(...) without quotes.
+def _unsplit(text: str) -> str:
+    """Save a quoted value from those who write eval $(...) without quotes.
 
-    The shell then splits the text at blanks and joins it with single ones.
+    The shell then splits our text at blanks, takes the words for patterns
+    of file names, and joins what comes of it with single blanks.
     """
-    return re.sub(' (?= )', ' ""', text)
+    outside = re.sub(r'[*?[]', r'"\\\g<0>"', text)
+    return re.sub(' (?= )', ' ""', outside)
 
 
 def _sh(text: str) -> str:
-    return _spread(re.sub(r'[\\$`"]', r'\\\g<0>', text))
+    return _unsplit(re.sub(r'[\\$`"]', r'\\\g<0>', text))
+
+
+def _ksh(text: str) -> str:
+    # Those words also have their braces expanded, whatever quotes them.
+    return _sh(text).replace('{', r'''"$'\173'"''')
 
 
 def _fish(text: str) -> str:
@@ -157,10 +167,11 @@ def _fish(text: str) -> str:
 
 
 def _csh(text: str) -> str:
-    if '\n' in text:
-        raise ValueError('it has a line break')
+    if '\n' in text or '{' in text:
+        # Both get lost, or run, in eval `...`.
+        raise ValueError('it has a line break or a brace')
     # Nothing is escaped within double quotes there, so it stands outside.
-    return _spread(re.sub(r'[\\$`"!]', r'"\\\g<0>"', text))
+    return _unsplit(re.sub(r'[\\$`"!]', r'"\\\g<0>"', text))
 
 
 def _csh_literal(text: str) -> str:
@@ -173,12 +184,13 @@ def _powershell(text: str) -> str:
     return escaped.replace('\n', '`n').replace('\r', '`r')
 
 
-def _cmd(text: str) -> str:
-    # Read by FOR, as our hint has it, all but line breaks is literal; in a
-    # batch file a % or a quote is not. Neither has words for both.
-    if re.search(r'[%"\x00-\x1f]', text):
+def _cmd(assignment: str) -> str:
+    # Read by FOR, as our hint has it, all but a line break is literal; in a
+    # batch file a % or a quote is not, and nothing suits both.
+    if re.search(r'[%"\x00-\x1f]', assignment):
         raise ValueError('it has a control character, a quote or a %')
-    return text
+    special = re.search('[&|<>^]', assignment)
+    return f'"{assignment}"' if special else assignment
 
 
 def _lisp(text: str) -> str:
@@ -186,53 +198,54 @@ def _lisp(text: str) -> str:
 
 
 _SH = _Dialect(
-    'export {name}="{value}"', 'unset {name}', '# ', 'eval "$({command})"', _sh
+    lambda name, value: f'export {name}="{_sh(value)}"',
+    'unset {name}',
+    '# ',
+    'eval "$({command})"',
+    separator=';',
 )
 _CSH = _Dialect(
-    'setenv {name} "{value}";',
+    lambda name, value: f'setenv {name} "{_csh(value)}";',
     'unsetenv {name};',
     ': ',
     'eval "`{command}`"',
-    _csh,
     _csh_literal,
 )
 _POWERSHELL = _Dialect(
-    '$Env:{name} = "{value}"',
-    r'Remove-Item Env:\{name}',
+    lambda name, value: f'$Env:{name} = "{_powershell(value)}"',
+    'Remove-Item Env:\\{name}',
     '# ',
     '& {command} | Invoke-Expression',
-    _powershell,
 )
 _DIALECTS = {
     'sh': _SH,
     'bash': _SH,
     'zsh': _SH,
-    'ksh': _SH,
+    'ksh': dataclasses.replace(
+        _SH, assign=lambda name, value: f'export {name}="{_ksh(value)}"'
+    ),
     'dash': _SH,
     'fish': _Dialect(
-        'set -gx {name} "{value}";',
+        lambda name, value: f'set -gx {name} "{_fish(value)}";',
         'set -e {name};',
         '# ',
         'eval ({command})',
-        _fish,
     ),
     'tcsh': _CSH,
     'csh': _CSH,
     'powershell': _POWERSHELL,
     'pwsh': _POWERSHELL,
     'cmd': _Dialect(
-        'SET {name}={value}',
+        lambda name, value: 'SET ' + _cmd(f'{name}={value}'),
         'SET {name}=',
         'REM ',
         '\t@FOR /f "tokens=*" %i IN (\'{command}\') DO @%i',
-        _cmd,
     ),
     'emacs': _Dialect(
-        '(setenv "{name}" "{value}")',
+        lambda name, value: f'(setenv "{name}" "{_lisp(value)}")',
         '(setenv "{name}" nil)',
         ';; ',
         '(with-temp-buffer (shell-command "{command}" (current-buffer)) '
         '(eval-buffer))',
-        _lisp,
     ),
 }

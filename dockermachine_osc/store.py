@@ -52,7 +52,7 @@ _PROJECT_KEYS = (
     'domain_id',
     'domain_name',
 )
-_AUTH_KEYS = (
+_IDENTIFYING = (
     *_PROJECT_KEYS,
     'project_domain_id',
     'project_domain_name',
@@ -60,8 +60,6 @@ _AUTH_KEYS = (
     'user_domain_name',
     'username',
     'user_id',
-)
-_TOP_KEYS = (
     'region_name',
     'service_provider',
     'remote_project_id',
@@ -96,12 +94,15 @@ def fingerprint(config: Mapping[str, object]) -> str:
         identify count, never one that is secret.
     :returns: 64 hexadecimal digits.
     """
+    # What comes from the environment stands outside of the auth section
+    # until the client manager has authenticated.
+    known = dict(config)
     auth = config.get('auth')
-    known = dict(auth) if isinstance(auth, Mapping) else {}
+    if isinstance(auth, Mapping):
+        known |= {key: value for key, value in auth.items() if value}
     for old, new in _OLD_KEYS.items():
         known[new] = known.get(new) or known.get(old)
-    parts = {key: known[key] for key in _AUTH_KEYS if known.get(key)}
-    parts |= {key: config[key] for key in _TOP_KEYS if config.get(key)}
+    parts = {key: known[key] for key in _IDENTIFYING if known.get(key)}
     parts['auth_url'] = _normalised(str(known.get('auth_url') or ''))
     if not any(key in parts for key in _PROJECT_KEYS) and config.get('cloud'):
         parts['cloud'] = config['cloud']
