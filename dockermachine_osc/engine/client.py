@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking an engine for its version over mutual TLS."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import json
+import pathlib
+import re
+import ssl
+import time
+from collections.abc import Callable
+
+from dockermachine_osc import errors
+
+_MAX_ANSWER = 64 * 1024
+_TEXT = re.compile(r'[ -~]{1,100}')
+# The longest wait for a packet that a closed security group has dropped,
+# and the longest pause between two tries, in seconds.
+_TRY = 3.0
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+class EngineUnreachable(errors.EngineFailure):
+    """No connection to the engine's address can be had."""
+
+
+class EngineRefused(EngineUnreachable):
+    """Nothing listens on the engine's port."""
+
+
+class EngineTimeout(EngineUnreachable):
+    """Nobody answers at all: off, no route, or a closed security group."""
+
+
+class EngineUntrusted(errors.EngineFailure):
+    """The engine's certificate does not prove that it is the engine."""
+
+
+class ClientRefused(errors.EngineFailure):
+    """The engine does not accept our certificate."""
+
+
+class AnswerUnknown(errors.EngineFailure):
+    """Something answers, and it is no engine."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineFacts:
+    """What an engine says of itself at GET /version."""
+
+    version: str
+    api_version: str
+    os: str
+    arch: str
+    kernel: str
+
+
+def ask(
+    address: str, port: int, folder: pathlib.Path, timeout: float
+) -> EngineFacts:
+    """Ask the engine who it is, and make sure that it is the right one.
+
+    :param address: a host name or an address, IPv6 with or without brackets.
+    :param folder: has ca.pem, cert.pem and key.pem.
+    :param timeout: seconds for each of connecting and answering.
+    :raises EngineFailure: one of the classes of this module.
+    """
+    address = address.removeprefix('[').removesuffix(']')
+    where = f'[{address}]:{port}' if ':' in address else f'{address}:{port}'
+    context = _context(folder)
+    connection = http.client.HTTPSConnection(
+        address, port, timeout=timeout, context=context
+    )
+    try:
+        body = _get(connection, timeout)
+    except (OSError, http.client.HTTPException) as error:
+        raise _classified(error, where) from error
+    finally:
+        connection.close()
+    return _facts(body, where)
+
+
+def wait_ready(
+    address: str,
+    port: int,
+    folder: pathlib.Path,
+    deadline: float,
+    pause: Callable[[float], None] = time.sleep,
+) -> EngineFacts:
+    """Ask until the engine answers.
+
+    What waiting cannot mend is raised at once: a certificate of somebody
+    else, ours refused, an answer that is no engine's.
+
+    :param deadline: of time.monotonic(); at least one try is made.
+    :raises EngineFailure: one of the classes of this module.
+    """
+    tries = 0
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return ask(address, port, folder, max(0.1, min(_TRY, left)))
+        except EngineUnreachable:
+            wait = _PAUSES[min(tries, len(_PAUSES) - 1)]
+            if time.monotonic() + wait >= deadline:
+                raise
+        pause(wait)
+        tries += 1
+
+
+def _context(folder: pathlib.Path) -> ssl.SSLContext:
+    """Trust the machine's own CA and nobody else."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 sets it by default.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    try:
+        context.load_verify_locations(folder / 'ca.pem')
+        context.load_cert_chain(folder / 'cert.pem', folder / 'key.pem')
+    except (OSError, ssl.SSLError) as error:
+        raise errors.StoreFailure(
+            f'The certificates in {folder} cannot be used: {error}.'
+        ) from error
+    return context
+
+
+def _get(connection: http.client.HTTPSConnection, timeout: float) -> bytes:
+    """Read the answer to GET /version, which needs no version of the API."""
+    deadline = time.monotonic() + timeout
+    connection.request('GET', '/version')
+    response = connection.getresponse()
+    body = b''
+    while chunk := response.read1(_MAX_ANSWER):
+        body += chunk
+        if len(body) > _MAX_ANSWER:
+            raise http.client.HTTPException('the answer is too long')
+        if time.monotonic() > deadline + timeout:
+            raise TimeoutError('the answer does not end')
+    if response.status != http.HTTPStatus.OK:
+        raise http.client.HTTPException(f'HTTP status {response.status}')
+    return body
+
+
+def _classified(error: Exception, where: str) -> errors.EngineFailure:
+    """Turn what the socket said into what it means."""
+    if isinstance(error, ssl.SSLError):
+        return _tls_failure(error, where)
+    # An engine that is going down hangs up, which is both.
+    if isinstance(error, OSError):
+        return _unreachable(error, where)
+    return AnswerUnknown(f'{where} does not answer as an engine: {error}.')
+
+
+def _tls_failure(error: ssl.SSLError, where: str) -> errors.EngineFailure:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return EngineUntrusted(
+            f'The certificate at {where} is not the one of this machine: '
+            f'{error.verify_message}.'
+        )
+    if isinstance(error, ssl.SSLEOFError):
+        return EngineUnreachable(f'{where} hung up during the TLS handshake.')
+    reason = (error.reason or str(error)).lower().replace('_', ' ')
+    if 'alert' in reason and re.search('cert|unknown ca|denied', reason):
+        return ClientRefused(
+            f'The engine at {where} refuses our certificate ({reason}).'
+        )
+    return AnswerUnknown(f'{where} does not speak TLS as we do ({reason}).')
+
+
+def _unreachable(error: OSError, where: str) -> EngineUnreachable:
+    if isinstance(error, TimeoutError):
+        return EngineTimeout(
+            f'Nobody answers at {where}.',
+            'The security group may be closed for this address.',
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return EngineRefused(f'No engine listens at {where}.')
+    text = error.strerror or str(error)
+    return EngineUnreachable(f'{where} cannot be reached: {text}.')
+
+
+def _facts(body: bytes, where: str) -> EngineFacts:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    names = ('Version', 'ApiVersion', 'Os', 'Arch', 'KernelVersion')
+    values = [
+        answer.get(name) if isinstance(answer, dict) else None
+        for name in names
+    ]
+    good = [v for v in values if isinstance(v, str) and _TEXT.fullmatch(v)]
+    if len(good) != len(names):
+        raise AnswerUnknown(f'{where} answers, but not as an engine does.')
+    return EngineFacts(*good)

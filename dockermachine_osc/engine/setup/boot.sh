@@ -1,0 +1,156 @@
+
+# ---- carried by cloud-init ------------------------------------------------
+
+# One line, one write, so that nothing gets in between. It begins with a new
+# line because whoever wrote before us may not have ended theirs, and says
+# where it ends because a console may lose the rest.
+console() {
+    printf '\ndocker-machine %s %s end\n' "$machine_id" "$*" \
+        >"$ROOT/dev/console" 2>/dev/null || :
+}
+
+# Runs once an instance, before the engine of the image could start.
+early() {
+    before=$(sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null)
+    printf '%s' "$1" >"$HOME_DIR/settings.new"
+    load_settings "$HOME_DIR/settings.new"
+    mv "$HOME_DIR/settings.new" "$HOME_DIR/settings"
+    # After `cloud-init clean` we get here again with everything in place.
+    if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/server-key.pem" ]; then
+        hold_back
+    fi
+    background report
+}
+
+# The engine must not come up without TLS, only to be restarted with it.
+# What an image made from another machine brought along goes, too.
+hold_back() {
+    rm -f "$HOME_DIR"/*.pem "$ROOT$DROPIN"
+    mkdir -p "$RUN_DIR"
+    if [ "$source" != none ]; then
+        (
+            umask 022
+            mkdir -p "$ROOT${DROPIN%/*}"
+            cat >"$ROOT$DROPIN" <<END
+# Holds the engine back until it has its certificates.
+[Unit]
+ConditionPathExists=/etc/docker-machine/ready
+END
+        )
+        engine_present || : >"$RUN_DIR/pending"
+    fi
+    ! engine_present || systemctl daemon-reload
+}
+
+background() {
+    systemd-run --quiet --no-block --collect --unit "docker-machine-$1" \
+        --property DefaultDependencies=no \
+        sh "$HOME_DIR/setup.sh" "$1" ||
+        sh "$HOME_DIR/setup.sh" "$1" </dev/null >/dev/null 2>&1 &
+}
+
+# ---- on the console -------------------------------------------------------
+
+cloud_init_done() { [ -e "$ROOT/run/cloud-init/result.json" ]; }
+
+# Who may log in with our key is not guessed from the image: it is the user
+# in whose authorized_keys cloud-init has put it. Tells host keys as they come.
+report() {
+    load_settings "$HOME_DIR/settings"
+    told=' '
+    rounds=0
+    while [ "$rounds" -lt 6000 ]; do
+        rounds=$((rounds + 1))
+        ! cloud_init_done || rounds=$((rounds + 1000))
+        if login=$(login_user); then
+            tell "login $login"
+            for file in "$ROOT"/etc/ssh/ssh_host_*_key.pub; do
+                [ ! -s "$file" ] || tell_host_key "$file"
+            done
+        fi
+        sleep 0.1
+    done
+    [ "$told" != ' ' ] || console "failed no user has the machine's public key"
+    tell_again
+}
+
+# Consoles lose lines at boot; by now it is quiet.
+tell_again() {
+    while [ "$told" != ' ' ]; do
+        line=${told%%;*}
+        console "${line# }"
+        told=${told#*;}
+        told=" ${told# }"
+    done
+}
+
+tell() {
+    case $told in *" $1;"*) return ;; esac
+    told="$told $1;"
+    console "$1"
+}
+
+tell_host_key() {
+    read -r type key rest <"$1" || [ -n "$type" ] || return 0
+    case $type$key in *[!A-Za-z0-9+/=@.-]*) return ;; esac
+    tell "hostkey $type $key"
+}
+
+# Nobody, until cloud-init has written this boot's keys: an image may bring
+# an authorized_keys with the same key, and host keys that are yet to go.
+login_user() {
+    written=$ROOT/var/lib/cloud/instance/sem/config_ssh
+    [ -e "$written" ] || return 1
+    blob=${public_key#* }
+    blob=${blob%% *}
+    fallback=''
+    while IFS=: read -r name _ _ _ _ home shell; do
+        case $shell in *nologin | */false) continue ;; esac
+        keys=$ROOT$home/.ssh/authorized_keys
+        # shellcheck disable=SC3013 # every sh in use has -nt
+        if [ ! -r "$keys" ] || [ "$written" -nt "$keys" ] ||
+            ! grants "$keys"; then
+            continue
+        fi
+        [ "$name" = root ] || { say "$name" && return; }
+        fallback=root
+    done <"$ROOT/etc/passwd"
+    [ -n "$fallback" ] && say "$fallback"
+}
+
+# cloud-init leaves the key with root, too, but with a command in front that
+# only says whom to log in as.
+grants() {
+    while read -r line || [ -n "$line" ]; do
+        case $line in
+        *command=*) ;;
+        *" $blob" | *" $blob "*) return 0 ;;
+        esac
+    done <"$1"
+    return 1
+}
+
+# ---- from runcmd ----------------------------------------------------------
+
+install_from_boot() {
+    load_settings "$HOME_DIR/settings"
+    [ "$source" != none ] || return 0
+    if install_once; then
+        console "installed $(engine_version)"
+        clean <"$LOG"
+    else
+        cause=$(sed -n 's/^failed //p' "$LOG" | tr -cd ' -~' | cut -c 1-200)
+        console "failed ${cause:-the installation ended with $code}"
+        clean <"$LOG"
+        return 1
+    fi
+    await_handover
+}
+
+# The user's own commands come next, and expect an engine that runs.
+await_handover() {
+    while [ "$hold" -gt 0 ] && ! systemctl -q is-active docker.service; do
+        hold=$((hold - 1))
+        sleep 1
+    done
+}

@@ -1,0 +1,163 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# The set-up of the Docker Engine on a host, for POSIX sh. It is idempotent:
+# what is as it should be is left alone, and then nothing is restarted.
+# It lives on the host as /etc/docker-machine/setup.sh, next to `settings`.
+#
+#   early TEXT       cloud-init bootcmd: keep settings, hold the engine back
+#   report           say on the console who may log in and our host keys
+#   install          cloud-init runcmd: install the engine if it is missing
+#   serve DIR WAIT   over SSH: take certificates over, start with mutual TLS
+#   plan             say what `install` would do here, change nothing
+#   derive           print the drop-in for the `systemctl cat` text on stdin
+#
+# Output is one fact a line, the first word says which: step, tail, hint,
+# failed, ready. Paths are below DOCKER_MACHINE_ROOT, which only tests set.
+
+set -u
+umask 077
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+ROOT=${DOCKER_MACHINE_ROOT:-}
+HOME_DIR=$ROOT/etc/docker-machine
+RUN_DIR=$ROOT/run/docker-machine
+LOG=$RUN_DIR/install.log
+# Sorts behind other drop-ins: it is the last ExecStart that counts.
+DROPIN=/etc/systemd/system/docker.service.d/zz-docker-machine.conf
+CR=$(printf '\r')
+
+EX_USAGE=64
+EX_UNSUPPORTED=69
+EX_INSTALL=70
+EX_CONFLICT=71
+EX_START=72
+EX_TIMEOUT=75
+
+say() { printf '%s\n' "$*"; }
+
+step() { say "step $*"; }
+
+# fail CODE CAUSE [HINT]
+fail() {
+    [ -z "${3:-}" ] || say "hint $3"
+    say "failed $2"
+    exit "$1"
+}
+
+# Log text on stdin, without what could move the cursor of a terminal.
+clean() { tr -d '\000-\010\013-\037\177'; }
+
+tail_of() { clean | tail -n 25 | sed 's/^/tail /'; }
+
+uptime_seconds() {
+    read -r seconds rest </proc/uptime
+    say "${seconds%%.*}"
+}
+
+# ---- settings -------------------------------------------------------------
+
+machine_id=''
+source=auto
+version=''
+port=2376
+public_key=''
+hold=0
+
+# Read KEY=value lines from stdin. Nothing is sourced or evaluated.
+read_settings() {
+    while IFS= read -r line || [ -n "$line" ]; do
+        value=${line#*=}
+        case $value in
+        *[!A-Za-z0-9\ ._:/@+=~%?\&,\#-]*) return 1 ;;
+        esac
+        case $line in
+        machine_id=*) machine_id=$value ;;
+        source=*) source=$value ;;
+        version=*) version=$value ;;
+        port=*) port=$value ;;
+        public_key=*) public_key=$value ;;
+        hold=*) hold=$value ;;
+        '') ;;
+        *) return 1 ;;
+        esac
+    done
+    case $machine_id in '' | *[!A-Za-z0-9-]*) return 1 ;; esac
+    case $port in '' | *[!0-9]*) return 1 ;; esac
+    case $hold in '' | *[!0-9]*) return 1 ;; esac
+}
+
+load_settings() {
+    if [ ! -r "$1" ] || ! read_settings <"$1"; then
+        fail "$EX_USAGE" "the settings in $1 are missing or damaged"
+    fi
+}
+
+# ---- the engine as it is --------------------------------------------------
+
+engine_present() {
+    for dir in /etc/systemd/system /run/systemd/system \
+        /usr/local/lib/systemd/system /usr/lib/systemd/system \
+        /lib/systemd/system; do
+        [ ! -e "$ROOT$dir/docker.service" ] || return 0
+    done
+    return 1
+}
+
+# The `systemctl cat` text on stdin with the drop-in of ours left out, one
+# logical line each, as FILE, tab, line; only what [Service] says of ExecStart.
+exec_lines() {
+    awk -v ours="$DROPIN" '
+        /^# \/.*\/docker\.service(\.d\/.*\.conf)?$/ {
+            file = substr($0, 3); section = ""; next
+        }
+        file == ours { next }
+        /^[ \t]*[#;]/ { next }
+        { joined = joined $0 }
+        joined ~ /\\$/ { sub(/\\$/, " ", joined); next }
+        joined ~ /^[ \t]*\[/ { section = joined }
+        section ~ /^[ \t]*\[Service\]/ && joined ~ /^[ \t]*ExecStart[ \t]*=/ {
+            sub(/^[ \t]*ExecStart[ \t]*=[ \t]*/, "", joined)
+            print file "\t" joined
+        }
+        { joined = "" }'
+}
+
+# The command that the unit on stdin starts without us: FILE, tab, command.
+# An empty ExecStart= takes back all before it.
+start_line() {
+    exec_lines | awk -F '\t' '$2 == "" { last = ""; next }
+        { last = $0 } END { if (last != "") print last }'
+}
+
+start_command() { start_line | cut -f 2-; }
+
+unit_text() { systemctl cat docker.service 2>/dev/null; }
+
+# The version of the engine that docker.service would start, without a start.
+engine_version() {
+    program=$(unit_text | start_command | sed 's/^[-@:+!]*//; s/ .*//')
+    for program in "$program" dockerd; do
+        found=$("$program" --version 2>/dev/null |
+            sed -n 's/^Docker version \([0-9][^, ]*\).*/\1/p')
+        [ -z "$found" ] || break
+    done
+    say "${found:-unknown}"
+}
+
+# matches A B: one is the other, or its beginning up to the end of a part.
+matches() {
+    case $1 in "$2" | "$2"[.+~-]*) return 0 ;; esac
+    case $2 in "$1" | "$1"[.+~-]*) return 0 ;; esac
+    return 1
+}
+
+require_version() {
+    [ -n "$version" ] || return 0
+    have=$(engine_version)
+    matches "$have" "$version" || fail "$EX_INSTALL" \
+        "the engine here is $have, asked for was $version" \
+        'leave --engine-version out, or use an image without Docker'
+}

@@ -1,0 +1,308 @@
+
+# ---- the distribution -----------------------------------------------------
+
+os_id=''
+os_version=''
+os_like=''
+
+# os-release is a shell file by definition; that is why it is not run.
+read_os_release() {
+    file=$ROOT/etc/os-release
+    [ -r "$file" ] || file=$ROOT/usr/lib/os-release
+    [ -r "$file" ] || return 0
+    while IFS= read -r line || [ -n "$line" ]; do
+        line=${line%"$CR"}
+        value=${line#*=}
+        case $value in
+        \"*\") value=${value#\"} value=${value%\"} ;;
+        \'*\') value=${value#\'} value=${value%\'} ;;
+        esac
+        case $value in *[!A-Za-z0-9\ ._-]*) continue ;; esac
+        case $line in
+        ID=*) os_id=$value ;;
+        VERSION_ID=*) os_version=$value ;;
+        ID_LIKE=*) os_like=$value ;;
+        esac
+    done <"$file"
+}
+
+# How the engine comes to this host.
+choose_method() {
+    case $source in
+    auto | distribution) distribution_method ;;
+    docker) script_method ;;
+    image) say image ;;
+    none) say none ;;
+    http://* | https://*) say url ;;
+    *) say unsupported ;;
+    esac
+}
+
+distribution_method() {
+    case $os_id in
+    debian | ubuntu) say apt ;;
+    fedora) say dnf ;;
+    opensuse-leap | opensuse-tumbleweed | opensuse | sles | sled) say zypper ;;
+    flatcar) say image ;;
+    rhel | centos | rocky | almalinux | ol)
+        # None of these has an engine of its own.
+        if [ "$source" = auto ]; then script_method; else say unsupported; fi
+        ;;
+    *) ancestor_method ;;
+    esac
+}
+
+# An unknown ID is treated as the distribution that it says it descends from.
+ancestor_method() {
+    for ancestor in $os_like; do
+        case $ancestor in
+        debian | ubuntu) say apt && return ;;
+        suse | opensuse) say zypper && return ;;
+        esac
+    done
+    say unsupported
+}
+
+script_method() {
+    case $os_id in
+    debian | ubuntu | raspbian | fedora | rhel | centos | rocky) say script ;;
+    # Compatible with one that the script knows; it looks at the ID only.
+    almalinux) say script-as-centos ;;
+    ol) say script-as-rhel ;;
+    *) say unsupported ;;
+    esac
+}
+
+plan() {
+    read_os_release
+    method=$(choose_method)
+    say "id ${os_id:-unknown}"
+    say "version ${os_version:-unknown}"
+    if engine_present; then say 'engine present'; else say 'engine absent'; fi
+    say "method $method"
+}
+
+# ---- installing -----------------------------------------------------------
+
+install_engine() {
+    [ ! -e "$ROOT/etc/systemd/system/snap.docker.dockerd.service" ] ||
+        fail "$EX_CONFLICT" \
+            'Docker is installed as a snap here, which cannot be set up for TLS' \
+            'use an image without that snap (snap remove docker)'
+    read_os_release
+    method=$(choose_method)
+    case $method in
+    apt) apt_install ;;
+    dnf) dnf_install ;;
+    zypper) zypper_install ;;
+    script) run_script https://get.docker.com '' ;;
+    script-as-*) run_script https://get.docker.com "${method#script-as-}" ;;
+    url) run_script "$source" '' ;;
+    image) fail "$EX_INSTALL" 'there is no Docker Engine in this image' \
+        'use an image with Docker inside, or another --engine-source' ;;
+    none) fail "$EX_INSTALL" 'no Docker Engine has appeared on this host' \
+        '--engine-source none expects it from the image or your user data' ;;
+    *) unsupported ;;
+    esac
+    engine_present || fail "$EX_INSTALL" \
+        'the installation ended without an error but left no docker.service'
+}
+
+unsupported() {
+    fail "$EX_UNSUPPORTED" \
+        "'${os_id:-unknown}' ${os_version} has no engine from source '$source'" \
+        'use an image with Docker inside, or --engine-source with the URL of an install script'
+}
+
+apt() {
+    DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none \
+        NEEDRESTART_SUSPEND=1 apt-get -qq \
+        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        -o Dpkg::Options::=--force-confold \
+        -o Dpkg::Options::=--force-unsafe-io \
+        -o Acquire::Languages=none -o Acquire::Retries=2 \
+        -o APT::Install-Recommends=false "$@" </dev/null
+}
+
+apt_install() {
+    step 'fetching the lists of packages'
+    apt_update
+    packages=$(apt_packages)
+    if [ -n "$version" ]; then
+        packages=$(apt_pin "$packages") || apt_no_version
+    fi
+    step "installing ${packages%% *}"
+    # shellcheck disable=SC2086 # a list of words
+    apt install -y $packages || fail "$EX_INSTALL" "$(apt_cause)"
+}
+
+# The lock of the lists is the one that apt-get does not wait for.
+apt_update() {
+    tries=0
+    until apt update >"$RUN_DIR/update" 2>&1; do
+        tries=$((tries + 1))
+        if [ "$tries" -ge 150 ] ||
+            ! grep -q 'Could not get lock' "$RUN_DIR/update"; then
+            cat "$RUN_DIR/update"
+            fail "$EX_INSTALL" "$(apt_cause)"
+        fi
+        sleep 2
+    done
+    cat "$RUN_DIR/update"
+}
+
+apt_packages() {
+    packages='docker.io iptables ca-certificates'
+    # Debian 13 has the docker command in a package of its own.
+    [ -z "$(apt_versions docker-cli)" ] || packages="$packages docker-cli"
+    # Without the parser the engine cannot load its default profile, and says
+    # so at every `docker run`.
+    enabled=$ROOT/sys/module/apparmor/parameters/enabled
+    if [ "$(cat "$enabled" 2>/dev/null)" = Y ] &&
+        ! command -v apparmor_parser >/dev/null; then
+        packages="$packages apparmor"
+    fi
+    say "$packages"
+}
+
+# Newest first.
+apt_versions() {
+    apt-cache madison "$1" 2>/dev/null | sed 's/^[^|]*| *\([^ |]*\).*/\1/'
+}
+
+# apt_pin PACKAGES: the same, the engine's own ones with the wanted version.
+apt_pin() {
+    pinned=''
+    for package in $1; do
+        case $package in
+        docker.io | docker-cli)
+            found=''
+            for candidate in $(apt_versions "$package"); do
+                ! matches "${candidate#*:}" "$version" || found=$candidate
+                [ -z "$found" ] || break
+            done
+            [ -n "$found" ] || return 1
+            package=$package=$found
+            ;;
+        esac
+        pinned="$pinned $package"
+    done
+    say "${pinned# }"
+}
+
+apt_no_version() {
+    there=$(apt_versions docker.io | sort -u | tr '\n' ' ')
+    fail "$EX_INSTALL" \
+        "there is no docker.io $version for this host, only: ${there% }" \
+        'leave --engine-version out, or use --engine-source docker'
+}
+
+# What went wrong first: a failed download says more than what follows it.
+apt_cause() {
+    cause=$(sed -n 's/^W: Failed to fetch //p; s/^E: //p' "$LOG" |
+        grep -v '^Unable to locate\|^Package .* has no' | head -n 1)
+    [ -n "$cause" ] || cause=$(sed -n 's/^E: //p' "$LOG" | head -n 1)
+    say "apt-get: ${cause:-ended with an error}"
+}
+
+dnf_install() {
+    step 'installing moby-engine'
+    dnf -y -q --setopt=install_weak_deps=False install \
+        "moby-engine${version:+-$version*}" ||
+        fail "$EX_INSTALL" "dnf: $(last_line)"
+    # A package of its own in newer releases, in the engine's in older ones.
+    command -v docker >/dev/null || dnf -y -q install docker-cli ||
+        say 'no docker command was installed; the engine works without'
+}
+
+zypper_install() {
+    package=docker
+    if [ -n "$version" ]; then
+        package=$(zypper_pin)
+        [ -n "$package" ] || fail "$EX_INSTALL" \
+            "there is no docker $version for this host" \
+            'zypper search -s --match-exact docker lists what there is'
+    fi
+    step "installing $package"
+    zypper --non-interactive install --no-recommends "$package" ||
+        fail "$EX_INSTALL" "zypper: $(last_line)" \
+            'on SLES the Containers module has to be active (SUSEConnect)'
+}
+
+zypper_pin() {
+    zypper --non-interactive search -s --match-exact -t package docker |
+        cut -d '|' -f 4 | tr -d ' ' | while read -r candidate; do
+        if matches "${candidate%%_*}" "$version"; then
+            say "docker=$candidate"
+            break
+        fi
+    done
+}
+
+# run_script URL ID: an install script, with ID in os-release if there is one.
+run_script() {
+    url=$1
+    other_id=$2
+    script=$RUN_DIR/script
+    step "fetching $url"
+    fetch "$url" "$script" ||
+        fail "$EX_INSTALL" "$url cannot be fetched: $(last_line)"
+    # Whatever stands between may have answered with a page of its own.
+    [ "$(head -c 2 "$script" | tr -d '\000')" = '#!' ] ||
+        fail "$EX_INSTALL" "$url is not a script"
+    set --
+    if [ "$url" = https://get.docker.com ] && [ -n "$version" ]; then
+        set -- --version "$version"
+    fi
+    step "running $url"
+    if [ -n "$other_id" ]; then
+        run_as_other "$@"
+    else
+        VERSION=$version sh "$script" "$@" </dev/null
+    fi || fail "$EX_INSTALL" "$url: $(last_line)"
+    require_version
+}
+
+# In a mount namespace of its own, so that nobody else sees the other ID.
+run_as_other() {
+    sed "s/^ID=.*/ID=\"$other_id\"/" "$ROOT/etc/os-release" \
+        >"$RUN_DIR/os-release"
+    chmod 644 "$RUN_DIR/os-release"
+    # shellcheck disable=SC2016 # the inner shell expands it
+    VERSION=$version unshare --mount sh -c \
+        'mount --bind "$0" /etc/os-release && exec sh "$@"' \
+        "$RUN_DIR/os-release" "$script" "$@" </dev/null
+}
+
+fetch() {
+    if command -v curl >/dev/null; then
+        curl -fsSL --retry 2 --connect-timeout 20 -o "$2" "$1"
+    elif command -v wget >/dev/null; then
+        wget -nv -T 60 -t 3 -O "$2" "$1"
+    else # cloud-init has brought Python along
+        python3 -c 'import shutil, sys, urllib.request
+answer = urllib.request.urlopen(sys.argv[1], timeout=60)
+shutil.copyfileobj(answer, open(sys.argv[2], "wb"))' "$1" "$2"
+    fi
+}
+
+last_line() {
+    clean <"$LOG" | grep -v '^ *$\|^step ' | tail -n 1 | cut -c 1-200
+}
+
+# Install if need be, one at a time, and leave what came of it for `serve`.
+install_once() {
+    mkdir -p "$RUN_DIR"
+    exec 9>"$RUN_DIR/lock"
+    ! command -v flock >/dev/null || flock 9
+    : >"$LOG"
+    # No child may keep the lock: the engine itself could be one.
+    (
+        if engine_present; then require_version; else install_engine; fi
+    ) >"$LOG" 2>&1 9>&-
+    code=$?
+    say "$code" >"$RUN_DIR/result.new"
+    mv "$RUN_DIR/result.new" "$RUN_DIR/result"
+    exec 9>&-
+    return "$code"
+}

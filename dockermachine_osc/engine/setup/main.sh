@@ -1,0 +1,18 @@
+
+# ---- verbs ----------------------------------------------------------------
+
+case ${1:-} in
+early) early "$2" ;;
+report) report ;;
+install) install_from_boot ;;
+serve) serve "$2" "$3" ;;
+plan)
+    source=${2:-auto}
+    plan
+    ;;
+derive)
+    load_settings "$2"
+    derive
+    ;;
+*) fail "$EX_USAGE" "unknown verb '${1:-}'" ;;
+esac

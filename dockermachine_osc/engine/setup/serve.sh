@@ -1,0 +1,275 @@
+
+# ---- carried by SSH -------------------------------------------------------
+
+# serve DIR WAIT: DIR has setup.sh, settings, ca.pem, server.pem and
+# server-key.pem; WAIT is how many seconds an installation may take.
+serve() {
+    stage=$1
+    limit=$(($(uptime_seconds) + $2))
+    trap 'rm -rf "$stage"' EXIT
+    load_settings "$stage/settings"
+    mkdir -p "$HOME_DIR" "$RUN_DIR"
+    chmod 700 "$HOME_DIR" "$RUN_DIR"
+    exec 8>"$RUN_DIR/serving"
+    ! command -v flock >/dev/null || flock 8
+    await_engine
+    check_unit
+    check_daemon_json
+    changed=no
+    take_over
+    write_dropin
+    start_engine
+    open_firewall
+    say "ready $(engine_version)"
+}
+
+# ---- the engine gets here -------------------------------------------------
+
+await_engine() {
+    shown=0
+    if [ -e "$RUN_DIR/pending" ]; then
+        step 'waiting for the installation of the engine'
+        await_result cloud-init
+    elif [ "$source" = none ]; then
+        await_user_data
+    elif engine_present; then
+        require_version
+    else
+        install_in_background
+        await_result here
+    fi
+}
+
+install_in_background() {
+    rm -f "$RUN_DIR/result"
+    install_once </dev/null >/dev/null 2>&1 8>&- &
+}
+
+await_result() {
+    until [ -e "$RUN_DIR/result" ]; do
+        show_steps
+        in_time
+        if [ "$1" = cloud-init ] && cloud_init_done &&
+            [ ! -e "$RUN_DIR/result" ]; then
+            # cloud-init has ended and not run it: somebody's user data won.
+            rm -f "$RUN_DIR/pending"
+            install_in_background
+            set -- here
+        fi
+        sleep 0.1
+    done
+    show_steps
+    read -r code <"$RUN_DIR/result"
+    # Whoever comes next installs anew instead of hearing of this again.
+    rm -f "$RUN_DIR/pending" "$RUN_DIR/result"
+    [ "$code" = 0 ] || installation_failed
+}
+
+show_steps() {
+    [ -e "$LOG" ] || return 0
+    there=$(grep -c '^step ' "$LOG")
+    [ "$there" -le "$shown" ] ||
+        grep '^step ' "$LOG" | tail -n "$((there - shown))"
+    shown=$there
+}
+
+installation_failed() {
+    grep -v '^step \|^hint \|^failed ' "$LOG" | tail_of
+    fail "$code" \
+        "$(sed -n 's/^failed //p' "$LOG" | clean | grep . ||
+            say "the installation ended with code $code")" \
+        "$(sed -n 's/^hint //p' "$LOG" | clean)"
+}
+
+in_time() {
+    [ "$(uptime_seconds)" -ge "$limit" ] || return 0
+    [ ! -e "$LOG" ] || grep -v '^step ' "$LOG" | tail_of
+    fail "$EX_TIMEOUT" 'the engine was not installed in time' \
+        'give it longer with --timeout'
+}
+
+# The user's own data bring the engine, and may still be at work with it.
+await_user_data() {
+    step 'waiting for your user data to bring the engine'
+    until engine_present && cloud_init_idle; do
+        in_time
+        if cloud_init_done && ! engine_present; then install_engine; fi
+        sleep 0.2
+    done
+    require_version
+}
+
+cloud_init_idle() { cloud_init_done || [ ! -e "$ROOT/run/cloud-init" ]; }
+
+# ---- what others have set -------------------------------------------------
+
+check_unit() {
+    if [ "$(systemctl show -p NeedDaemonReload --value docker.service)" = yes ]; then
+        systemctl daemon-reload
+    fi
+    found=$(unit_text | start_line)
+    unit_file=${found%%	*}
+    command=${found#*	}
+    [ -n "$command" ] || fail "$EX_CONFLICT" \
+        'docker.service has no ExecStart' 'systemctl cat docker.service shows it'
+    check_command
+}
+
+check_command() {
+    case " $command " in
+    *' --tls'*) fail "$EX_CONFLICT" \
+        "the engine is on TLS already, with other certificates: $unit_file" \
+        'take the --tls options out of that file first' ;;
+    *tcp://*) fail "$EX_CONFLICT" \
+        "the engine listens on tcp:// already: $unit_file" \
+        'take that -H out first; whoever uses it would need a certificate' ;;
+    esac
+}
+
+# The engine refuses to start with an option in its file and as a flag.
+check_daemon_json() {
+    file=$(say "$command" |
+        sed -n 's/.* --config-file[= ]\([^ ]*\).*/\1/p')
+    file=${file:-/etc/docker/daemon.json}
+    [ -r "$ROOT$file" ] || return 0
+    key=$(tr '\n' ' ' <"$ROOT$file" |
+        grep -oE '"(hosts|tls|tlsverify|tlscacert|tlscert|tlskey)" *:' |
+        head -n 1 | tr -d '": ')
+    [ -z "$key" ] || fail "$EX_CONFLICT" \
+        "$file sets \"$key\", which has to be left to us" \
+        "take \"$key\" out of $file (and restart docker.service to try it)"
+}
+
+# ---- certificates and drop-in ---------------------------------------------
+
+same() { [ -e "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
+
+# All are written before the first takes its place; only the engine's next
+# start reads them.
+take_over() {
+    for name in setup.sh settings ca.pem server.pem server-key.pem; do
+        [ -s "$stage/$name" ] ||
+            fail "$EX_USAGE" "$name is missing in what was handed over"
+        ! same "$stage/$name" "$HOME_DIR/$name" || continue
+        cat "$stage/$name" >"$HOME_DIR/$name.new" ||
+            fail "$EX_START" "$HOME_DIR/$name cannot be written"
+        case $name in *.pem) changed=yes ;; esac
+    done
+    for new in "$HOME_DIR"/*.new; do
+        [ ! -e "$new" ] || mv -f "$new" "${new%.new}"
+    done
+}
+
+# dropin COMMAND: the command as the unit has it, with TLS behind it. A
+# command without -H listens on the socket only because nothing else is said.
+# 0.0.0.0 is IPv6's any, too, to the engine.
+dropin() {
+    socket=''
+    case " $1" in *' -H'* | *' --host'*) ;; *) socket=' -H unix:///var/run/docker.sock' ;; esac
+    cat <<END
+# The engine of machine $machine_id, with mutual TLS on port $port.
+# Made from docker.service; later changes belong into a drop-in of their own.
+[Service]
+ExecStart=
+ExecStart=$1$socket -H tcp://0.0.0.0:$port --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem --tlskey=/etc/docker-machine/server-key.pem
+END
+}
+
+derive() {
+    command=$(start_command)
+    [ -n "$command" ] || fail "$EX_CONFLICT" 'docker.service has no ExecStart'
+    dropin "$command"
+}
+
+write_dropin() {
+    file=$ROOT$DROPIN
+    dropin "$command" >"$RUN_DIR/dropin"
+    ! same "$RUN_DIR/dropin" "$file" || return 0
+    changed=yes
+    rm -f "$RUN_DIR/dropin.before"
+    [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
+    (
+        umask 022
+        mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
+            mv -f "$file.new" "$file"
+    ) || fail "$EX_START" "$file cannot be written"
+    systemctl daemon-reload
+    case $(systemctl show -p ExecStart --value docker.service) in
+    */etc/docker-machine/server-key.pem*) ;;
+    *) put_back && fail "$EX_CONFLICT" \
+        'another drop-in of docker.service sets ExecStart after ours' \
+        'systemctl cat docker.service shows it; rename it so that it sorts before zz-docker-machine.conf' ;;
+    esac
+}
+
+put_back() {
+    if [ -e "$RUN_DIR/dropin.before" ]; then
+        cat "$RUN_DIR/dropin.before" >"$ROOT$DROPIN"
+    else
+        rm -f "$ROOT$DROPIN"
+    fi
+    systemctl daemon-reload
+}
+
+# ---- the engine starts ----------------------------------------------------
+
+start_engine() {
+    state=$(systemctl show -p ActiveState --value docker.service)
+    case $state-$changed in
+    active-no) step 'the engine is as it should be' ;;
+    active-* | activating-* | reloading-*)
+        step 'restarting the engine with TLS'
+        systemctl restart docker.service || start_failed
+        ;;
+    *)
+        step 'starting the engine'
+        # Somebody may have knocked at the socket while it was held back.
+        systemctl reset-failed docker.service docker.socket 2>/dev/null
+        systemctl start docker.service || start_failed
+        ;;
+    esac
+    systemctl -q is-enabled docker.service 2>/dev/null ||
+        systemctl -q enable docker.service 2>/dev/null
+    listening || start_failed
+}
+
+# An engine that ran before runs again as it did; containers wait for it.
+start_failed() {
+    journalctl -q -b -u docker.service -n 25 -o cat --no-pager 2>/dev/null | tail_of
+    case $state in
+    active)
+        put_back
+        systemctl restart docker.service &&
+            step 'the engine runs again as it did before'
+        ;;
+    esac
+    fail "$EX_START" "the engine does not run with TLS on port $port" \
+        'journalctl -u docker.service on the host has the whole story'
+}
+
+# Type=notify: it listens by the time that `systemctl start` returns; the few
+# rounds are for units of another type.
+listening() {
+    socket=$(printf ':%04X' "$port")
+    for round in 1 2 3 4 5 6 7 8 9 10; do
+        ! awk -v s="$socket" '$4 == "0A" && substr($2, length($2) - 4) == s {
+            found = 1 } END { exit !found }' /proc/net/tcp /proc/net/tcp6 \
+            2>/dev/null || return 0
+        sleep "0.$round"
+    done
+    return 1
+}
+
+open_firewall() {
+    if command -v firewall-cmd >/dev/null &&
+        [ "$(firewall-cmd --state 2>/dev/null)" = running ] &&
+        ! firewall-cmd -q --query-port "$port/tcp"; then
+        step "opening port $port in firewalld"
+        firewall-cmd -q --add-port "$port/tcp"
+        firewall-cmd -q --permanent --add-port "$port/tcp"
+    fi
+    if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
+        step "opening port $port in ufw"
+        ufw allow "$port/tcp" >/dev/null
+    fi
+}

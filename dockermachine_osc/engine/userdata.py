@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The user data that set a new server's engine up while it boots."""
+
+from __future__ import annotations
+
+import base64
+import email.message
+import email.mime.multipart
+import email.mime.text
+import gzip
+import json
+import zlib
+
+from dockermachine_osc import errors
+from dockermachine_osc.engine import settings as engine_settings
+
+#: Nova's limit, in bytes of base64 (nova/api/openstack/compute/schemas).
+LIMIT = 65535
+#: How long the user's own commands wait for the engine, in seconds.
+HOLD = 180
+
+_HEADER = '#cloud-config\n'
+# What cloud-init tells a part's type by (cloudinit/handlers/__init__.py).
+_BEGINNINGS = (
+    b'#!',
+    b'#cloud-config',
+    b'#cloud-boothook',
+    b'#include',
+    b'#part-handler',
+    b'## template: jinja',
+)
+# Ours comes second and in front: whatever merge rule the user's own part has
+# does not apply to it (cloudinit/handlers/cloud_config.py).
+_MERGE = 'list(prepend)+dict(recurse_array)+str()'
+_EARLY = (
+    'umask 077; d=/etc/docker-machine; mkdir -p "$d" && '
+    'printf %s "$1" | base64 -d | gzip -dc >"$d/setup.sh" && '
+    'exec sh "$d/setup.sh" early "$2"'
+)
+
+
+def user_data(
+    settings: engine_settings.EngineSettings,
+    public_key: str,
+    extra: bytes | None = None,
+) -> bytes:
+    """Return user data for cloud-init; nothing in them is a secret.
+
+    :param public_key: who holds its other half may log in as the image's
+        default user.
+    :param extra: the user's own user data, of any type that cloud-init knows.
+    :raises InvalidRequest: `extra` is of no such type, or too long.
+    """
+    own = _cloud_config(settings, public_key, hold=HOLD if extra else 0)
+    data = _multipart(own, extra) if extra else own.encode()
+    if _encoded(data) > LIMIT:
+        # cloud-init unpacks what is compressed as a whole.
+        data = gzip.compress(data, mtime=0)
+    if _encoded(data) > LIMIT:
+        raise errors.InvalidRequest(
+            f'The user data are {_encoded(data)} bytes long with what sets '
+            f'up the engine; a server takes no more than {LIMIT}.',
+            'Put the larger part where "#include" can fetch it.',
+        )
+    return data
+
+
+def _encoded(data: bytes) -> int:
+    return len(base64.b64encode(data))
+
+
+def _cloud_config(
+    settings: engine_settings.EngineSettings, public_key: str, hold: int
+) -> str:
+    """JSON is YAML, and has no surprises in it."""
+    key = engine_settings.plain_key(public_key)
+    script = gzip.compress(engine_settings.setup_script(), 9, mtime=0)
+    early = ['cloud-init-per', 'instance', 'docker-machine', 'sh', '-c']
+    early += [_EARLY, 'sh', base64.b64encode(script).decode()]
+    early.append(settings.render(key, hold))
+    config = {
+        'ssh_authorized_keys': [key],
+        'bootcmd': [early],
+        'runcmd': [['sh', '/etc/docker-machine/setup.sh', 'install']],
+    }
+    return _HEADER + json.dumps(config, indent=1) + '\n'
+
+
+def _multipart(own: str, extra: bytes) -> bytes:
+    whole = email.mime.multipart.MIMEMultipart()
+    whole.attach(_extra_part(_decompressed(extra)))
+    part = email.mime.text.MIMEText(own, 'cloud-config', 'us-ascii')
+    part['X-Merge-Type'] = _MERGE
+    part.add_header(
+        'Content-Disposition', 'attachment', filename='docker-machine'
+    )
+    whole.attach(part)
+    return whole.as_bytes()
+
+
+def _extra_part(extra: bytes) -> email.message.Message:
+    message = email.message_from_bytes(extra)
+    if message.is_multipart():
+        return message
+    if not extra.lstrip().startswith(_BEGINNINGS):
+        raise errors.InvalidRequest(
+            'The user data are of no type that cloud-init knows.',
+            'They begin with "#cloud-config", "#!" or another of its marks, '
+            'or are a MIME multipart.',
+        )
+    # cloud-init finds the type out by itself, as it would without us.
+    part = email.message.Message()
+    part['Content-Type'] = 'text/plain'
+    part['Content-Transfer-Encoding'] = 'base64'
+    # Scripts run in the order of their names, and "runcmd" is ours.
+    part.add_header('Content-Disposition', 'attachment', filename='user-data')
+    part.set_payload(base64.encodebytes(extra.lstrip()).decode())
+    return part
+
+
+def _decompressed(extra: bytes) -> bytes:
+    """Unpack gzip, to no more than could be sent anyway."""
+    if not extra.startswith(b'\x1f\x8b'):
+        return extra
+    try:
+        return zlib.decompressobj(31).decompress(extra, 16 * LIMIT)
+    except zlib.error as error:
+        raise errors.InvalidRequest(
+            f'The user data look like gzip and are damaged: {error}.'
+        ) from error
