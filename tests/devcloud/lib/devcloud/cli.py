@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The launcher's command line."""
+
 from __future__ import annotations
 
 import argparse
@@ -11,9 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from devcloud import cloud as cloud_module
-from devcloud import errors
-from devcloud import preflight
-from devcloud import report
+from devcloud import errors, preflight, report
 from devcloud import settings as settings_module
 from devcloud.settings import Settings
 
@@ -31,20 +30,30 @@ _INTERRUPTED = 130
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='devcloud', description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='devcloud',
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     up = verbs.add_parser('up', help='start it; installs and seeds it first')
-    up.add_argument('--install-packages', action='store_true',
-                    help='install missing packages with apt-get')
+    up.add_argument(
+        '--install-packages',
+        action='store_true',
+        help='install missing packages with apt-get',
+    )
     verbs.add_parser('down', help='stop it and its guests, keep the state')
     verbs.add_parser('status', help='what runs; ends with 3 when not up')
     verbs.add_parser('reset', help='back to the seeded state, and up')
     destroy = verbs.add_parser('destroy', help='remove this cloud')
-    destroy.add_argument('--all', action='store_true', dest='everything',
-                         help='remove what all clouds share, too')
-    verbs.add_parser('env', help='print shell commands to use it: '
-                                 'eval "$(devcloud env)"')
+    destroy.add_argument(
+        '--all',
+        action='store_true',
+        dest='everything',
+        help='remove what all clouds share, too',
+    )
+    verbs.add_parser(
+        'env', help='print shell commands to use it: eval "$(devcloud env)"'
+    )
     return parser
 
 
@@ -128,8 +137,12 @@ def environment(settings: Settings) -> str:
     """
     folders = [os.environ.get('DEVCLOUD_CLIENT_BIN'), str(settings.bin)]
     path = ':'.join(shlex.quote(folder) for folder in folders if folder)
-    others = sorted(name for name in os.environ if name.startswith('OS_')
-                    and name not in ('OS_CLIENT_CONFIG_FILE', 'OS_CLOUD'))
+    others = sorted(
+        name
+        for name in os.environ
+        if name.startswith('OS_')
+        and name not in ('OS_CLIENT_CONFIG_FILE', 'OS_CLOUD')
+    )
     lines = [f'unset {" ".join(others)}'] if others else []
     lines += [
         f'export DEVCLOUD_HOME={shlex.quote(str(settings.home))}',

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the launcher's verbs do with one cloud."""
+
 from __future__ import annotations
 
 import concurrent.futures
@@ -11,17 +12,19 @@ import sys
 import time
 from collections.abc import Iterator
 
-from devcloud import conf
-from devcloud import errors
-from devcloud import files
-from devcloud import golden
-from devcloud import guests
-from devcloud import install
-from devcloud import preflight
-from devcloud import probe
-from devcloud import processes
-from devcloud import report
-from devcloud import secret
+from devcloud import (
+    conf,
+    errors,
+    files,
+    golden,
+    guests,
+    install,
+    preflight,
+    probe,
+    processes,
+    report,
+    secret,
+)
 from devcloud.settings import Settings
 
 # Seconds: for all services to be ready (a first start makes the databases),
@@ -57,6 +60,9 @@ class Cloud:
         """Stop guests, services and networks; the state stays."""
         with self._locked():
             self._take_down()
+            if not golden.exists(self._settings):
+                # the rest of a first start that was cut short, if anything
+                shutil.rmtree(self._settings.cloud_dir, ignore_errors=True)
             report.say('down')
 
     def reset(self) -> None:
@@ -68,13 +74,14 @@ class Cloud:
             if not golden.exists(self._settings):
                 raise errors.DevcloudError(
                     'nothing to reset: this cloud was never up. Type: '
-                    'devcloud up')
+                    'devcloud up'
+                )
             self._end_processes()
             removed = guests.destroy_all(self._settings)
             self._sweep()
             self._remove_networks()
             golden.restore(self._settings)
-            report.say(f'state restored, {removed} guests removed')
+            report.say(f'state restored, guests removed: {removed}')
             self._preflight()
             with self._taking_down_on_failure():
                 self._start_all()
@@ -107,10 +114,16 @@ class Cloud:
             port = str(ports.get(name, ''))
             if name == 'nova':
                 port += f' (placement {ports["placement"]})'
-            state = ('down' if not process else 'up' if processes.ready(
-                self._settings, name) else 'starting')
-            pid, size = (process.pid, process.rss_kb >> 10) if process else (
-                '-', '-')
+            state = (
+                'down'
+                if not process
+                else 'up'
+                if processes.ready(self._settings, name)
+                else 'starting'
+            )
+            pid, size = (
+                (process.pid, process.rss_kb >> 10) if process else ('-', '-')
+            )
             print(f'{name:10} {state:9} {pid:>7} {size:>5}  {port}')
         up = self._is_up()
         print(f'cloud {self._settings.cloud_dir}: {"up" if up else "down"}')
@@ -131,14 +144,20 @@ class Cloud:
     # ------------------------------------------------------------- starting
     def _is_up(self) -> bool:
         running = processes.of_cloud(self._settings)
-        return (all(name in running and processes.ready(self._settings, name)
-                    for name in processes.NAMES)
-                and golden.exists(self._settings)
-                and probe.answers(self._settings))
+        return (
+            all(
+                name in running and processes.ready(self._settings, name)
+                for name in processes.NAMES
+            )
+            and golden.exists(self._settings)
+            and probe.answers(self._settings)
+        )
 
     def _preflight(self) -> None:
-        first = not (install.have_venv(self._settings)
-                     and install.have_bases(self._settings))
+        first = not (
+            install.have_venv(self._settings)
+            and install.have_bases(self._settings)
+        )
         preflight.require_disk(self._settings, first)
         preflight.require_ports(self._settings)
         preflight.require_networks(self._settings)
@@ -157,7 +176,7 @@ class Cloud:
                 self._start_services()
                 self._seed()
                 report.say(client.result())
-            for line in bases.wait().splitlines():
+            for line in bases.wait():
                 report.say(f'base tree {line}')
         finally:
             bases.cancel()
@@ -170,14 +189,16 @@ class Cloud:
             install.build_venv(self._settings)
             report.say(f'installed: {install.venv(self._settings)}')
         venv = install.venv(self._settings)
-        conf.Writer(self._settings, venv,
-                    secret.make(self._settings)).write_all()
-        started = {name: processes.start(self._settings, self._python, name)
-                   for name in processes.NAMES}
+        conf.Writer(
+            self._settings, venv, secret.make(self._settings)
+        ).write_all()
+        started = {
+            name: processes.start(self._settings, self._python, name)
+            for name in processes.NAMES
+        }
         self._wait_ready(started)
 
-    def _wait_ready(self, started: dict[str, subprocess.Popen[bytes]]
-                    ) -> None:
+    def _wait_ready(self, started: dict[str, subprocess.Popen[bytes]]) -> None:
         end = time.monotonic() + _READY_TIMEOUT
         waiting = dict(started)
         while waiting:
@@ -187,11 +208,13 @@ class Cloud:
                     del waiting[name]
                 elif process.poll() is not None:
                     raise processes.failed(
-                        self._settings, name, process.returncode)
+                        self._settings, name, process.returncode
+                    )
             if time.monotonic() > end:
                 raise errors.DevcloudError(
                     f'{", ".join(waiting)} not ready after '
-                    f'{_READY_TIMEOUT} s; see {self._settings.log}')
+                    f'{_READY_TIMEOUT} s; see {self._settings.log}'
+                )
             time.sleep(0.05)
 
     def _seed(self) -> None:
@@ -214,7 +237,7 @@ class Cloud:
     def _take_down(self) -> None:
         stopped = guests.stop_all(self._settings)
         if stopped:
-            report.say(f'{stopped} guests shut down')
+            report.say(f'guests shut down: {stopped}')
         self._end_processes()
         self._sweep()
         self._remove_networks()
@@ -237,34 +260,53 @@ class Cloud:
     def _run_module(self, *module: str) -> None:
         """A module that needs nothing but the standard library and, if
         there, the services' environment."""
-        python = (self._python if self._python.exists()
-                  else pathlib.Path(sys.executable))
+        python = (
+            self._python
+            if self._python.exists()
+            else pathlib.Path(sys.executable)
+        )
         done = subprocess.run(
-            [str(python), '-m', *module], text=True,
+            [str(python), '-m', *module],
+            check=False,
+            text=True,
             env=processes.environment(self._settings),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         if done.returncode:
             raise errors.DevcloudError(
                 f'{" ".join(module)} ended with {done.returncode}:\n'
-                f'{done.stdout[-3000:]}')
+                f'{done.stdout[-3000:]}'
+            )
 
     # ------------------------------------------------------------- the rest
     def _require_alone(self) -> None:
         clouds = self._settings.cloud_dir.parent
-        others = [path.name for path in clouds.iterdir() if path.is_dir()
-                  and path != self._settings.cloud_dir]
+        others = [
+            path.name
+            for path in clouds.iterdir()
+            if path.is_dir() and path != self._settings.cloud_dir
+        ]
         if others:
             raise errors.DevcloudError(
                 f'other clouds use what is shared: {", ".join(others)}. '
-                + ' '.join(f'Type: DEVCLOUD_PORT={port} devcloud destroy'
-                           for port in others))
+                + ' '.join(
+                    f'Type: DEVCLOUD_PORT={port} devcloud destroy'
+                    for port in others
+                )
+            )
 
     def _remove_shared(self) -> None:
         """Only what was put there, should DEVCLOUD_HOME have other things."""
         home = self._settings.home
-        for path in (*home.glob('venv-*'), home / 'bases', home / 'cache',
-                     home / 'bin', home / 'clouds'):
+        for path in (
+            *home.glob('venv-*'),
+            home / 'bases',
+            home / 'cache',
+            home / 'bin',
+            home / 'clouds',
+        ):
             shutil.rmtree(path, ignore_errors=True)
         (home / 'venv.lock').unlink(missing_ok=True)
         with contextlib.suppress(OSError):

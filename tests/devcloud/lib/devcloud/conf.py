@@ -4,6 +4,7 @@
 Standard library only: the launcher writes them, before any service runs.
 Options that have their default value are left out.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -45,23 +46,35 @@ class Writer:
         for folder in ('db', 'etc', 'fernet', 'credential'):
             path = self.settings.cloud_dir / folder
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in ('log', 'run', 'images', 'instances', 'guests', 'lock',
-                       'tmp', 'nova', 'staging'):
+        for folder in (
+            'log',
+            'run',
+            'images',
+            'instances',
+            'guests',
+            'lock',
+            'tmp',
+            'nova',
+            'staging',
+        ):
             (self.settings.cloud_dir / folder).mkdir(exist_ok=True)
         self._ini('keystone.conf', self._keystone())
         self._ini('glance-api.conf', self._glance())
         self._ini('placement.conf', self._placement())
         self._ini('neutron.conf', self._neutron())
         self._ini('nova.conf', self._nova())
-        shutil.copy(self.venv / 'etc/nova/api-paste.ini',
-                    self.settings.etc / 'api-paste.ini')
+        shutil.copy(
+            self.venv / 'etc/nova/api-paste.ini',
+            self.settings.etc / 'api-paste.ini',
+        )
 
     def _ini(self, name: str, sections: Mapping[str, Section]) -> None:
         lines = []
         for section, options in sections.items():
             lines.append(f'[{section}]')
-            lines += [f'{key} = {_text(value)}'
-                      for key, value in options.items()]
+            lines += [
+                f'{key} = {_text(value)}' for key, value in options.items()
+            ]
             lines.append('')
         path = self.settings.etc / name
         path.write_text('\n'.join(lines))
@@ -72,34 +85,48 @@ class Writer:
         return str(self.settings.cloud_dir / name)
 
     def _log(self, name: str) -> dict[str, object]:
-        return {'log_file': self._dir(f'log/{name}.log'), 'use_stderr': False,
-                'debug': bool(os.environ.get('DEVCLOUD_DEBUG'))}
+        return {
+            'log_file': self._dir(f'log/{name}.log'),
+            'use_stderr': False,
+            'debug': bool(os.environ.get('DEVCLOUD_DEBUG')),
+        }
 
     def _database(self, name: str) -> dict[str, object]:
-        return {'connection': f'sqlite:///{self.settings.database(name)}'
-                              f'?timeout={_TIMEOUT}',
-                'sqlite_synchronous': False}
+        return {
+            'connection': f'sqlite:///{self.settings.database(name)}'
+            f'?timeout={_TIMEOUT}',
+            'sqlite_synchronous': False,
+        }
 
     def _auth(self, user: str) -> dict[str, object]:
-        return {'auth_type': 'password',
-                'auth_url': self.settings.urls['keystone'],
-                'username': user, 'password': self.password,
-                'project_name': 'service', 'region_name': REGION,
-                'user_domain_id': 'default', 'project_domain_id': 'default'}
+        return {
+            'auth_type': 'password',
+            'auth_url': self.settings.urls['keystone'],
+            'username': user,
+            'password': self.password,
+            'project_name': 'service',
+            'region_name': REGION,
+            'user_domain_id': 'default',
+            'project_domain_id': 'default',
+        }
 
     def _client(self, user: str) -> dict[str, object]:
         return {**self._auth(user), 'timeout': _TIMEOUT}
 
     def _authtoken(self, user: str) -> dict[str, object]:
-        return {**self._auth(user),
-                'www_authenticate_uri': self.settings.urls['keystone'],
-                'service_token_roles': 'service',
-                'service_token_roles_required': True,
-                'http_connect_timeout': 30}
+        return {
+            **self._auth(user),
+            'www_authenticate_uri': self.settings.urls['keystone'],
+            'service_token_roles': 'service',
+            'service_token_roles_required': True,
+            'http_connect_timeout': 30,
+        }
 
     def _oslo(self) -> dict[str, Section]:
-        return {'oslo_concurrency': {'lock_path': self._dir('lock')},
-                'oslo_messaging_notifications': _QUIET}
+        return {
+            'oslo_concurrency': {'lock_path': self._dir('lock')},
+            'oslo_messaging_notifications': _QUIET,
+        }
 
     # ------------------------------------------------------------ per service
     def _keystone(self) -> dict[str, Section]:
@@ -115,8 +142,10 @@ class Writer:
             # bcrypt's least: passwords are random and the host is local
             'identity': {'password_hash_rounds': 4},
             # dogpile.cache.memory hands one object to every thread
-            'cache': {'enabled': True,
-                      'backend': 'dogpile.cache.memory_pickle'},
+            'cache': {
+                'enabled': True,
+                'backend': 'dogpile.cache.memory_pickle',
+            },
             'oslo_messaging_notifications': _QUIET,
         }
 
@@ -131,7 +160,8 @@ class Writer:
                 'node_staging_uri': f'file://{staging}',
                 'transport_url': _TRANSPORT,
                 'bind_port': self.settings.ports['glance'],
-                'worker_self_reference_url': self.settings.urls['glance']},
+                'worker_self_reference_url': self.settings.urls['glance'],
+            },
             'database': self._database('glance'),
             'glance_store': {'default_backend': 'disk'},
             'disk': {'filesystem_store_datadir': self._dir('images')},
@@ -140,7 +170,8 @@ class Writer:
             'keystone_authtoken': self._authtoken('glance'),
             'paste_deploy': {
                 'flavor': 'keystone',
-                'config_file': self.venv / 'etc/glance/glance-api-paste.ini'},
+                'config_file': self.venv / 'etc/glance/glance-api-paste.ini',
+            },
             **self._oslo(),
         }
 
@@ -160,14 +191,19 @@ class Writer:
             'nova': self._client('nova'),
             'placement': self._client('placement'),
             # the defaults of other projects; the tight one has its own
-            'quotas': {'quota_floatingip': 50, 'quota_port': 500,
-                       'quota_security_group': 10,
-                       'quota_security_group_rule': 100},
-            'ml2': {'type_drivers': 'flat,local',
-                    # no encapsulation, so guests get the uplink's whole MTU
-                    'project_network_types': 'local',
-                    'mechanism_drivers': 'devcloud',
-                    'extension_drivers': 'port_security'},
+            'quotas': {
+                'quota_floatingip': 50,
+                'quota_port': 500,
+                'quota_security_group': 10,
+                'quota_security_group_rule': 100,
+            },
+            'ml2': {
+                'type_drivers': 'flat,local',
+                # no encapsulation, so guests get the uplink's whole MTU
+                'project_network_types': 'local',
+                'mechanism_drivers': 'devcloud',
+                'extension_drivers': 'port_security',
+            },
             'ml2_type_flat': {'flat_networks': 'public'},
             'securitygroup': {'enable_security_group': True},
             **self._oslo(),
@@ -178,7 +214,8 @@ class Writer:
             **self._log('neutron'),
             'state_path': self.settings.cloud_dir,
             'host': HOST,
-            'core_plugin': 'ml2', 'service_plugins': 'devcloud_l3',
+            'core_plugin': 'ml2',
+            'service_plugins': 'devcloud_l3',
             'transport_url': _TRANSPORT,
             'auth_strategy': 'keystone',
             'dhcp_agent_notification': False,
@@ -187,7 +224,8 @@ class Writer:
             # but wants to hear of a floating IP
             'notify_nova_on_port_status_changes': False,
             'notify_nova_on_port_data_changes': True,
-            'rpc_workers': 0, 'rpc_state_report_workers': 0,
+            'rpc_workers': 0,
+            'rpc_state_report_workers': 0,
             'api_workers': 1,
             # a process is known by its command line, see processes.py
             'setproctitle': 'off',
@@ -205,10 +243,15 @@ class Writer:
             'keystone_authtoken': self._authtoken('nova'),
             'service_user': {**keystone, 'send_service_user_token': True},
             'placement': self._client('placement'),
-            'glance': {'endpoint_override': glance, 'region_name': REGION,
-                       'timeout': _TIMEOUT},
-            'neutron': {**self._client('neutron'),
-                        'endpoint_override': self.settings.urls['neutron']},
+            'glance': {
+                'endpoint_override': glance,
+                'region_name': REGION,
+                'timeout': _TIMEOUT,
+            },
+            'neutron': {
+                **self._client('neutron'),
+                'endpoint_override': self.settings.urls['neutron'],
+            },
             'cinder': keystone,
             'vnc': {'enabled': False},
             'scheduler': {'workers': 1},
@@ -221,7 +264,8 @@ class Writer:
     def _nova_default(self) -> dict[str, object]:
         return {
             **self._log('nova'),
-            'host': HOST, 'my_ip': '127.0.0.1',
+            'host': HOST,
+            'my_ip': '127.0.0.1',
             'state_path': self._dir('nova'),
             'instances_path': self.settings.instances,
             'tempdir': self._dir('tmp'),
@@ -234,10 +278,13 @@ class Writer:
             'enabled_apis': 'osapi_compute',
             # after `down` and `up` guests run again, as after a power cut
             'resume_guests_state_on_host_boot': True,
-            'report_interval': 30, 'service_down_time': 120,
-            'reserved_host_memory_mb': 0, 'reserved_host_disk_mb': 0,
+            'report_interval': 30,
+            'service_down_time': 120,
+            'reserved_host_memory_mb': 0,
+            'reserved_host_disk_mb': 0,
             # guests share the host's memory and disk, and use little of it
-            'cpu_allocation_ratio': 64, 'ram_allocation_ratio': 8,
+            'cpu_allocation_ratio': 64,
+            'ram_allocation_ratio': 8,
             'disk_allocation_ratio': 64,
             'shutdown_timeout': 10,
             # four services share one process and its pools
@@ -260,8 +307,11 @@ def uplink_mtu() -> int:
     """
     try:
         routes = pathlib.Path('/proc/net/route').read_text().splitlines()
-        device = next(fields[0] for fields in map(str.split, routes)
-                      if fields[1] == '00000000')
+        device = next(
+            fields[0]
+            for fields in map(str.split, routes)
+            if fields[1] == '00000000'
+        )
         mtu = pathlib.Path(f'/sys/class/net/{device}/mtu').read_text()
         return int(mtu)
     except (OSError, StopIteration):
@@ -277,7 +327,13 @@ def resolvers() -> list[str]:
         except OSError:
             continue
         words = [line.split() for line in lines]
-        servers += [w[1] for w in words if w[:1] == ['nameserver']
-                    and len(w) > 1 and ':' not in w[1]
-                    and not w[1].startswith('127.') and w[1] not in servers]
+        servers += [
+            w[1]
+            for w in words
+            if w[:1] == ['nameserver']
+            and len(w) > 1
+            and ':' not in w[1]
+            and not w[1].startswith('127.')
+            and w[1] not in servers
+        ]
     return servers

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the launcher tells its user when it can't."""
+
 from __future__ import annotations
 
 

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Locks and whole-file writes of the launcher."""
+
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
 import pathlib
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def locked(path: pathlib.Path, waiting: Callable[[str], None]
-           ) -> Iterator[None]:
+def locked(
+    path: pathlib.Path, waiting: Callable[[str], None]
+) -> Iterator[None]:
     """Hold an exclusive lock; the kernel frees it however we end.
 
     :param waiting: called with the holder's note when it is held by another
@@ -43,6 +44,9 @@ def write_private(path: pathlib.Path, text: str) -> None:
     new.touch(mode=0o600)
     new.write_text(text)
     if os.geteuid() == 0:
-        os.chown(new, int(os.environ.get('SUDO_UID', 0)),
-                 int(os.environ.get('SUDO_GID', 0)))
+        os.chown(
+            new,
+            int(os.environ.get('SUDO_UID', '0')),
+            int(os.environ.get('SUDO_GID', '0')),
+        )
     new.rename(path)

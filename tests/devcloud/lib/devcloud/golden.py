@@ -4,6 +4,7 @@
 It exists only when seeding went to its end, so it also tells a cloud that
 can be started from the rest of one whose first start was cut short.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -11,8 +12,7 @@ import pathlib
 import shutil
 import sqlite3
 
-from devcloud import errors
-from devcloud import install
+from devcloud import errors, install
 from devcloud.settings import Settings
 
 _STAMP = 'made-by'
@@ -35,14 +35,21 @@ def require_same_version(settings: Settings) -> None:
         raise errors.DevcloudError(
             f'the cloud in {settings.cloud_dir} was made by another version '
             f'of the devcloud and can not be started by this one. Remove it '
-            f'and make a new one: devcloud destroy && devcloud up')
+            f'and make a new one: devcloud destroy && devcloud up'
+        )
 
 
 def _version() -> str:
     """Of the releases and of what is seeded."""
     here = pathlib.Path(__file__).parent
-    content = b''.join(path.read_bytes() for path in (
-        install.CONSTRAINTS, here / 'seed.py', here / 'settings.py'))
+    content = b''.join(
+        path.read_bytes()
+        for path in (
+            install.CONSTRAINTS,
+            here / 'seed.py',
+            here / 'settings.py',
+        )
+    )
     return hashlib.sha256(content).hexdigest()
 
 

@@ -4,6 +4,7 @@
 Nova starts them; the launcher ends them when the cloud goes down, through
 the same command (:mod:`devcloud.guest`).
 """
+
 from __future__ import annotations
 
 import concurrent.futures
@@ -11,8 +12,7 @@ import json
 import subprocess
 import sys
 
-from devcloud import errors
-from devcloud import processes
+from devcloud import errors, processes
 from devcloud.settings import Settings
 
 # Exit codes of the guest command: none of that name, not in that state.
@@ -28,14 +28,17 @@ def states(settings: Settings) -> dict[str, str]:
     """
     if not settings.guests.is_dir():
         return {}
-    return {guest['name']: guest['state']
-            for guest in json.loads(_guest(settings, 'list', '--json'))}
+    return {
+        guest['name']: guest['state']
+        for guest in json.loads(_guest(settings, 'list', '--json'))
+    }
 
 
 def stop_all(settings: Settings) -> int:
     """Shut all down side by side; returns how many ran."""
-    running = [name for name, state in states(settings).items()
-               if state == 'running']
+    running = [
+        name for name, state in states(settings).items() if state == 'running'
+    ]
     _each(settings, running, 'stop', '--timeout', str(_SHUTDOWN))
     return len(running)
 
@@ -56,22 +59,29 @@ def destroy_all(settings: Settings) -> int:
     return len(names)
 
 
-def _each(settings: Settings, names: list[str], verb: str, *options: str
-          ) -> None:
+def _each(
+    settings: Settings, names: list[str], verb: str, *options: str
+) -> None:
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        for done in [pool.submit(_guest, settings, verb, name, *options)
-                     for name in names]:
+        for done in [
+            pool.submit(_guest, settings, verb, name, *options)
+            for name in names
+        ]:
             done.result()
 
 
 def _guest(settings: Settings, *arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, '-m', 'devcloud.guest', *arguments],
-        env=processes.environment(settings), text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE)
+        env=processes.environment(settings),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode not in (0, _ABSENT, _WRONG_STATE):
         raise errors.DevcloudError(
             f'guest {" ".join(arguments)} ended with {done.returncode}: '
-            f'{done.stderr.strip()}')
+            f'{done.stderr.strip()}'
+        )
     return done.stdout

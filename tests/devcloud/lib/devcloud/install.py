@@ -5,6 +5,7 @@ guests' base trees and a Docker client.
 Built once under DEVCLOUD_HOME, from the machine's own package sources: pip's
 configuration for the one, apt's for the others.
 """
+
 from __future__ import annotations
 
 import ast
@@ -17,10 +18,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
-from devcloud import errors
-from devcloud import files
-from devcloud import processes
-from devcloud import report
+from devcloud import errors, files, processes, report
 from devcloud.settings import Settings
 
 CONSTRAINTS = pathlib.Path(__file__).parents[2] / 'constraints.txt'
@@ -59,30 +57,57 @@ def build_venv(settings: Settings) -> None:
         _run([python, '-m', 'pip', 'install', '--quiet', 'uv'])
         options = pip_options(_pip_config(python))
         try:
-            _run([str(target / 'bin' / 'uv'), 'pip', 'install', '--quiet',
-                  '--python', python, '-r', str(CONSTRAINTS)],
-                 uv_environment(settings, options))
+            _run(
+                [
+                    str(target / 'bin' / 'uv'),
+                    'pip',
+                    'install',
+                    '--quiet',
+                    '--python',
+                    python,
+                    '-r',
+                    str(CONSTRAINTS),
+                ],
+                uv_environment(settings, options),
+            )
         except errors.DevcloudError as error:
             if _SPACE in str(error):
                 raise
             report.say('uv could not install the services, trying pip')
-            _run([python, '-m', 'pip', 'install', '--quiet', '--no-compile',
-                  '-r', str(CONSTRAINTS)])
+            _run(
+                [
+                    python,
+                    '-m',
+                    'pip',
+                    'install',
+                    '--quiet',
+                    '--no-compile',
+                    '-r',
+                    str(CONSTRAINTS),
+                ]
+            )
         (target / _DONE).touch()
 
 
 def _run(command: list[str], extra: Mapping[str, str] | None = None) -> str:
     """:raises DevcloudError: when the command fails"""
-    environment = {key: value for key, value in os.environ.items()
-                   if key != 'PYTHONHOME'}
+    environment = {
+        key: value for key, value in os.environ.items() if key != 'PYTHONHOME'
+    }
     done = subprocess.run(
-        command, env={**environment, **(extra or {})}, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT)
+        command,
+        check=False,
+        env={**environment, **(extra or {})},
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if done.returncode:
         raise errors.DevcloudError(
             f'{" ".join(command)} ended with {done.returncode}:\n'
-            f'{done.stdout[-2000:]}')
+            f'{done.stdout[-2000:]}'
+        )
     return done.stdout
 
 
@@ -106,19 +131,29 @@ def pip_options(listing: str) -> dict[str, str]:
     return found
 
 
-def uv_environment(settings: Settings, pip: Mapping[str, str]
-                   ) -> dict[str, str]:
+def uv_environment(
+    settings: Settings, pip: Mapping[str, str]
+) -> dict[str, str]:
     """The same in uv's variables; uv does not read pip's configuration.
 
     https://docs.astral.sh/uv/pip/compatibility/ and .../reference/environment
     """
-    names = {'index-url': 'UV_DEFAULT_INDEX', 'extra-index-url': 'UV_INDEX',
-             'cert': 'SSL_CERT_FILE', 'trusted-host': 'UV_INSECURE_HOST',
-             'timeout': 'UV_HTTP_TIMEOUT', 'default-timeout':
-             'UV_HTTP_TIMEOUT', 'no-index': 'UV_NO_INDEX',
-             'proxy': 'ALL_PROXY', 'client-cert': 'SSL_CLIENT_CERT'}
-    chosen = {names[key]: ' '.join(value.split())
-              for key, value in pip.items() if key in names}
+    names = {
+        'index-url': 'UV_DEFAULT_INDEX',
+        'extra-index-url': 'UV_INDEX',
+        'cert': 'SSL_CERT_FILE',
+        'trusted-host': 'UV_INSECURE_HOST',
+        'timeout': 'UV_HTTP_TIMEOUT',
+        'default-timeout': 'UV_HTTP_TIMEOUT',
+        'no-index': 'UV_NO_INDEX',
+        'proxy': 'ALL_PROXY',
+        'client-cert': 'SSL_CLIENT_CERT',
+    }
+    chosen = {
+        names[key]: ' '.join(value.split())
+        for key, value in pip.items()
+        if key in names
+    }
     if 'find-links' in pip:
         # relative to nothing: paths and URLs, apart by commas here
         chosen['UV_FIND_LINKS'] = ','.join(pip['find-links'].split())
@@ -127,7 +162,8 @@ def uv_environment(settings: Settings, pip: Mapping[str, str]
         'UV_INDEX_STRATEGY': 'unsafe-best-match',
         # goes with `destroy --all`, and can be hard-linked from
         'UV_CACHE_DIR': str(settings.home / 'cache'),
-        **chosen}
+        **chosen,
+    }
 
 
 # ---------------------------------------------------------------- base trees
@@ -135,14 +171,18 @@ class BaseBuild:
     """The guests' trees, built beside everything else."""
 
     def __init__(self, settings: Settings) -> None:
-        self._output = tempfile.TemporaryFile('w+')
+        # a pipe would fill up, and is read only when all else is done
+        self._output = tempfile.TemporaryFile('w+')  # noqa: SIM115
         self._process = subprocess.Popen(
             [sys.executable, '-m', 'devcloud.guest', 'build-base', *BASES],
-            env=processes.environment(settings), stdin=subprocess.DEVNULL,
-            stdout=self._output, stderr=subprocess.STDOUT)
+            env=processes.environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+        )
 
-    def wait(self) -> str:
-        """What was built, a line each.
+    def wait(self) -> list[str]:
+        """A line about each tree that was not there.
 
         :raises DevcloudError: when one could not be
         """
@@ -151,8 +191,13 @@ class BaseBuild:
         text = self._output.read().strip()
         if code:
             raise errors.DevcloudError(
-                f'the base trees of guests could not be built:\n{text}')
-        return text
+                f'the base trees of guests could not be built:\n{text}'
+            )
+        return [
+            line
+            for line in text.splitlines()
+            if not line.endswith('there already')
+        ]
 
     def cancel(self) -> None:
         """End the build, if it still runs."""
@@ -164,8 +209,7 @@ class BaseBuild:
 
 def have_bases(settings: Settings) -> bool:
     """A guess for how much space is needed; the build itself looks closer."""
-    return all(any(settings.bases.glob(f'{name}-[0-9a-f]*'))
-               for name in BASES)
+    return all(any(settings.bases.glob(f'{name}-[0-9a-f]*')) for name in BASES)
 
 
 # -------------------------------------------------------------- Docker client
@@ -179,7 +223,7 @@ def docker_client(settings: Settings) -> str:
     if client.exists():
         return f'docker client: {client}'
     settings.bin.mkdir(exist_ok=True)
-    client.unlink(missing_ok=True)      # a link to what is no more
+    client.unlink(missing_ok=True)  # a link to what is no more
     with tempfile.TemporaryDirectory(dir=settings.home) as folder:
         for package in ('docker-cli', 'docker.io'):
             found = _unpacked(package, pathlib.Path(folder))
@@ -190,8 +234,10 @@ def docker_client(settings: Settings) -> str:
     if installed:
         client.symlink_to(installed)
         return f'docker client: {client} (is {installed})'
-    return ('no docker client: apt knows no package docker-cli or docker.io; '
-            'type "apt-get update" and "devcloud up" again')
+    return (
+        'no docker client: apt knows no package docker-cli or docker.io; '
+        'type "apt-get update" and "devcloud up" again'
+    )
 
 
 def _unpacked(package: str, folder: pathlib.Path) -> pathlib.Path | None:
@@ -209,8 +255,20 @@ def _unpacked(package: str, folder: pathlib.Path) -> pathlib.Path | None:
 
 def _download(package: str, target: pathlib.Path) -> None:
     done = subprocess.run(
-        ['apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download',
-         package], cwd=target, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        [
+            'apt-get',
+            '-q',
+            '-o',
+            'APT::Sandbox::User=root',
+            'download',
+            package,
+        ],
+        check=False,
+        cwd=target,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     if done.returncode:
         raise errors.DevcloudError(done.stdout)

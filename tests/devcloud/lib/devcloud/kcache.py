@@ -6,7 +6,10 @@ mutable object to every thread; ``dogpile.cache.memory_pickle`` copies.
 Keystone's ``[cache] backend`` takes a fixed list of names, so a backend of
 our own can not be named there and this one is changed in place.
 """
+
 from __future__ import annotations
+
+from typing import Any
 
 from dogpile.cache.backends import memory
 
@@ -26,4 +29,5 @@ class _NoLock:
 
 def install() -> None:
     """Take dogpile's per-key locks away: nothing is left to deadlock on."""
-    memory.MemoryPickleBackend.get_mutex = lambda self, key: _NoLock()
+    backend: Any = memory.MemoryPickleBackend
+    backend.get_mutex = lambda self, key: _NoLock()

@@ -3,6 +3,7 @@
 
 The data plane sees the row in Neutron's database and does the rest.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -19,13 +20,14 @@ class DevcloudL3Plugin(_Base):  # type: ignore[misc]
 
     def create_floatingip(self, context: Any, floatingip: Any) -> Any:
         return self._settle(
-            context, super().create_floatingip(context, floatingip))
+            context, super().create_floatingip(context, floatingip)
+        )
 
     # The name of the argument is Neutron's.
-    def update_floatingip(self, context: Any, id: str,  # noqa: A002
-                          floatingip: Any) -> Any:
+    def update_floatingip(self, context: Any, id: str, floatingip: Any) -> Any:
         return self._settle(
-            context, super().update_floatingip(context, id, floatingip))
+            context, super().update_floatingip(context, id, floatingip)
+        )
 
     def disassociate_floatingips(self, context: Any, port_id: str) -> Any:
         """A port goes: its floating IPs are free, and say so."""
@@ -34,16 +36,20 @@ class DevcloudL3Plugin(_Base):  # type: ignore[misc]
         routers = super().disassociate_floatingips(context, port_id)
         for address in freed:
             self.update_floatingip_status(
-                elevated, address.id, constants.FLOATINGIP_STATUS_DOWN)
+                elevated, address.id, constants.FLOATINGIP_STATUS_DOWN
+            )
         return routers
 
     def _settle(self, context: Any, address: Any) -> Any:
         """Stock Neutron leaves the status to an agent, so set it here."""
-        status = (constants.FLOATINGIP_STATUS_ACTIVE
-                  if address.get('port_id')
-                  else constants.FLOATINGIP_STATUS_DOWN)
+        status = (
+            constants.FLOATINGIP_STATUS_ACTIVE
+            if address.get('port_id')
+            else constants.FLOATINGIP_STATUS_DOWN
+        )
         if address['status'] != status:
             self.update_floatingip_status(
-                context.elevated(), address['id'], status)
+                context.elevated(), address['id'], status
+            )
             address['status'] = status
         return address

@@ -3,6 +3,7 @@
 
 The data plane sees the port in Neutron's database and plugs it.
 """
+
 from __future__ import annotations
 
 from typing import Any
@@ -23,18 +24,26 @@ class DevcloudMechanismDriver(api.MechanismDriver):  # type: ignore[misc]
         return str(portbindings.CONNECTIVITY_L2)
 
     def bind_port(self, context: Any) -> None:
-        vnic = context.current.get(portbindings.VNIC_TYPE,
-                                   portbindings.VNIC_NORMAL)
+        vnic = context.current.get(
+            portbindings.VNIC_TYPE, portbindings.VNIC_NORMAL
+        )
         if vnic != portbindings.VNIC_NORMAL or not context.segments_to_bind:
             return
         # not 'bridge': nova refuses ports of Linux bridge since 2025.1
         context.set_binding(
-            context.segments_to_bind[0][api.ID], portbindings.VIF_TYPE_TAP,
-            self.vif_details, status=constants.PORT_STATUS_ACTIVE)
+            context.segments_to_bind[0][api.ID],
+            portbindings.VIF_TYPE_TAP,
+            self.vif_details,
+            status=constants.PORT_STATUS_ACTIVE,
+        )
 
     def filter_hosts_with_segment_access(
-            self, context: Any, segments: Any, candidate_hosts: Any,
-            agent_getter: Any) -> set[str]:
+        self,
+        context: Any,
+        segments: Any,
+        candidate_hosts: Any,
+        agent_getter: Any,
+    ) -> set[str]:
         """Every host reaches every segment: there is one host."""
         return set(candidate_hosts)
 

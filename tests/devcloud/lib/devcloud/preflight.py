@@ -3,6 +3,7 @@
 
 Each check raises :class:`~devcloud.errors.DevcloudError` in plain words.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -16,8 +17,7 @@ import socket
 import subprocess
 import sys
 
-from devcloud import errors
-from devcloud import processes
+from devcloud import errors, processes
 from devcloud.guest import names
 from devcloud.settings import Settings
 
@@ -36,8 +36,7 @@ _PROGRAMS = {
 }
 _FILES = {
     '/etc/ssl/certs/ca-certificates.crt': 'ca-certificates',
-    '/usr/share/keyrings/debian-archive-keyring.gpg':
-        'debian-archive-keyring',
+    '/usr/share/keyrings/debian-archive-keyring.gpg': 'debian-archive-keyring',
 }
 # MiB of disk: a virtual environment with its bytecode is 450, three base
 # trees are 1300, and a guest that installs Docker writes 400.
@@ -56,24 +55,33 @@ def require_linux_root(verb: str) -> None:
         raise errors.DevcloudError(
             f'the devcloud needs Linux: its instances are systemd-nspawn '
             f'containers. This is {sys.platform}; use a virtual machine with '
-            f'Debian or Ubuntu.')
+            f'Debian or Ubuntu.'
+        )
     if sys.version_info < _PYTHON:
         raise errors.DevcloudError(
             f'the devcloud needs Python {_PYTHON[0]}.{_PYTHON[1]} or newer, '
-            f'this is {sys.version.split()[0]} ({sys.executable}).')
+            f'this is {sys.version.split()[0]} ({sys.executable}).'
+        )
     if os.geteuid() != 0:
         raise errors.DevcloudError(
             f'"devcloud {verb}" must be run as root: it makes network '
             f'namespaces, mounts and firewall rules. Type:\n'
-            f'  sudo {pathlib.Path(sys.argv[0]).absolute()} {verb}')
+            f'  sudo {pathlib.Path(sys.argv[0]).absolute()} {verb}'
+        )
 
 
 def missing_packages() -> list[str]:
     """Debian's names of what is not there, sorted."""
-    wanted = {package for program, package in _PROGRAMS.items()
-              if not shutil.which(program)}
-    wanted |= {package for path, package in _FILES.items()
-               if not pathlib.Path(path).exists()}
+    wanted = {
+        package
+        for program, package in _PROGRAMS.items()
+        if not shutil.which(program)
+    }
+    wanted |= {
+        package
+        for path, package in _FILES.items()
+        if not pathlib.Path(path).exists()
+    }
     if not _has_venv():
         wanted.add('python3-venv')
     return sorted(wanted)
@@ -81,8 +89,9 @@ def missing_packages() -> list[str]:
 
 def _has_venv() -> bool:
     """Debian's python3 has venv but, without python3-venv, no ensurepip."""
-    return all(importlib.util.find_spec(module)
-               for module in ('venv', 'ensurepip'))
+    return all(
+        importlib.util.find_spec(module) for module in ('venv', 'ensurepip')
+    )
 
 
 def require_packages() -> None:
@@ -93,7 +102,8 @@ def require_packages() -> None:
             f'missing on this machine: {", ".join(missing)}. Type:\n'
             f'  apt-get update && apt-get install -y '
             f'--no-install-recommends {" ".join(missing)}\n'
-            f'or let it be done: devcloud up --install-packages')
+            f'or let it be done: devcloud up --install-packages'
+        )
 
 
 def install_packages() -> list[str]:
@@ -107,18 +117,27 @@ def install_packages() -> list[str]:
     if not shutil.which('apt-get'):
         raise errors.DevcloudError(
             f'there is no apt-get on this machine to install '
-            f'{", ".join(missing)} with.')
+            f'{", ".join(missing)} with.'
+        )
     environment = {**os.environ, 'DEBIAN_FRONTEND': 'noninteractive'}
-    for arguments in (['update'], ['install', '-y',
-                                   '--no-install-recommends', *missing]):
+    for arguments in (
+        ['update'],
+        ['install', '-y', '--no-install-recommends', *missing],
+    ):
         done = subprocess.run(
-            ['apt-get', '-q', *arguments], env=environment, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
+            ['apt-get', '-q', *arguments],
+            check=False,
+            env=environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         if done.returncode:
             raise errors.DevcloudError(
                 f'apt-get {" ".join(arguments)} ended with '
-                f'{done.returncode}:\n{done.stdout[-2000:]}')
+                f'{done.returncode}:\n{done.stdout[-2000:]}'
+            )
     importlib.invalidate_caches()
     return missing
 
@@ -135,12 +154,14 @@ def require_disk(settings: Settings, first: bool) -> None:
         raise errors.DevcloudError(
             f'too little space: {settings.home} has {free} MB free and the '
             f'devcloud needs {needed} MB. Make room, or put it elsewhere: '
-            f'DEVCLOUD_HOME=/other/disk devcloud up')
+            f'DEVCLOUD_HOME=/other/disk devcloud up'
+        )
     if _filesystem(settings.home) == 'overlay':
         raise errors.DevcloudError(
             f'{settings.home} is on an overlay file system, where guests '
             f'can not put theirs. Use a disk or, in a container, a volume: '
-            f'DEVCLOUD_HOME=/volume devcloud up')
+            f'DEVCLOUD_HOME=/volume devcloud up'
+        )
 
 
 def _filesystem(path: pathlib.Path) -> str:
@@ -181,14 +202,18 @@ def _taken(settings: Settings, service: str, port: int) -> str:
     if other:
         home, base = other.cloud_dir.parent.parent, other.cloud_dir.name
         this = f'DEVCLOUD_HOME={home} DEVCLOUD_PORT={base} devcloud'
-        return (f'port {port} ({service}) is taken by another devcloud, that '
-                f'of DEVCLOUD_HOME={home} DEVCLOUD_PORT={base}.\n'
-                f'  see it:            {this} status\n'
-                f'  stop it:           {this} down\n'
-                f'  one more beside it: {free}')
+        return (
+            f'port {port} ({service}) is taken by another devcloud, that '
+            f'of DEVCLOUD_HOME={home} DEVCLOUD_PORT={base}.\n'
+            f'  see it:            {this} status\n'
+            f'  stop it:           {this} down\n'
+            f'  one more beside it: {free}'
+        )
     by = f'process {pid} ({_command(pid)})' if pid else 'an unknown process'
-    return (f'port {port} ({service}) of 127.0.0.1 is taken by {by}. End it, '
-            f'or use other ports: {free}')
+    return (
+        f'port {port} ({service}) of 127.0.0.1 is taken by {by}. End it, '
+        f'or use other ports: {free}'
+    )
 
 
 def _next_free(base: int) -> int:
@@ -208,18 +233,17 @@ def _listener(port: int) -> int | None:
         for words in map(str.split, lines):
             if words[1].endswith(f':{port:04X}') and words[3] == '0A':
                 inodes.add(f'socket:[{words[9]}]')
-    for entry in os.listdir('/proc'):
-        if entry.isdecimal() and inodes & _sockets(int(entry)):
-            return int(entry)
+    for entry in pathlib.Path('/proc').iterdir():
+        if entry.name.isdecimal() and inodes & _sockets(entry):
+            return int(entry.name)
     return None
 
 
-def _sockets(pid: int) -> set[str]:
+def _sockets(process: pathlib.Path) -> set[str]:
     try:
-        folder = f'/proc/{pid}/fd'
-        return {os.readlink(f'{folder}/{fd}') for fd in os.listdir(folder)}
+        return {str(fd.readlink()) for fd in (process / 'fd').iterdir()}
     except OSError:
-        return set()    # it has just ended, or its files have
+        return set()  # it has just ended, or its files have
 
 
 def _command(pid: int) -> str:
@@ -241,8 +265,12 @@ class Route:
 
 def require_networks(settings: Settings) -> None:
     """:raises DevcloudError: when a network of the cloud is in use here"""
-    mine = (settings.external_cidr, settings.private_cidr,
-            settings.backend_cidr, settings.tight_cidr)
+    mine = (
+        settings.external_cidr,
+        settings.private_cidr,
+        settings.backend_cidr,
+        settings.tight_cidr,
+    )
     for route in _routes():
         for network in mine:
             if network.overlaps(route.network):
@@ -250,20 +278,30 @@ def require_networks(settings: Settings) -> None:
                     f'the network {network} of this cloud overlaps '
                     f'{route.network}, which this machine reaches through '
                     f'{route.device}. Another port base has other networks: '
-                    f'DEVCLOUD_PORT={_next_free(settings.port)} devcloud up')
+                    f'DEVCLOUD_PORT={_next_free(settings.port)} devcloud up'
+                )
 
 
 def _routes() -> list[Route]:
     done = subprocess.run(
-        ['ip', '-j', '-4', 'route', 'show', 'table', 'main'], text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True)
+        ['ip', '-j', '-4', 'route', 'show', 'table', 'main'],
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
     found = []
     for route in json.loads(done.stdout or '[]'):
         device = route.get('dev')
         # an earlier start's own bridges are no obstacle
-        if route['dst'] != 'default' and device and not names.is_bridge(
-                device):
-            found.append(Route(
-                ipaddress.IPv4Network(route['dst'], strict=False),
-                device))
+        if (
+            route['dst'] != 'default'
+            and device
+            and not names.is_bridge(device)
+        ):
+            found.append(
+                Route(
+                    ipaddress.IPv4Network(route['dst'], strict=False), device
+                )
+            )
     return found

@@ -5,6 +5,7 @@ The first request to a service is slow (policies and plugins are loaded then)
 and once in a hundred starts one was seen to hang, so the launcher makes the
 first requests.  Standard library only.
 """
+
 from __future__ import annotations
 
 import concurrent.futures
@@ -16,9 +17,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from devcloud import errors
-from devcloud import processes
-from devcloud import secret
+from devcloud import errors, processes, secret
 from devcloud.settings import Settings
 
 # Seconds for one answer, and how often it is asked for.
@@ -52,35 +51,59 @@ def all_services(settings: Settings) -> None:
 
     :raises DevcloudError: when one does not, with where its stacks are
     """
-    token = _ask(settings, 'keystone', '/auth/tokens',
-                 data=_password(settings))['X-Subject-Token']
+    token = _ask(
+        settings, 'keystone', '/auth/tokens', data=_password(settings)
+    )['X-Subject-Token']
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        for answer in [pool.submit(_ask, settings, service, path,
-                                   headers={'X-Auth-Token': str(token)})
-                       for service, path in _QUESTIONS]:
+        for answer in [
+            pool.submit(
+                _ask,
+                settings,
+                service,
+                path,
+                headers={'X-Auth-Token': str(token)},
+            )
+            for service, path in _QUESTIONS
+        ]:
             answer.result()
 
 
 def _password(settings: Settings) -> dict[str, Any]:
     domain = {'id': 'default'}
-    user = {'name': 'admin', 'domain': domain,
-            'password': secret.read(settings)}
-    return {'auth': {
-        'identity': {'methods': ['password'], 'password': {'user': user}},
-        'scope': {'project': {'name': 'admin', 'domain': domain}}}}
+    user = {
+        'name': 'admin',
+        'domain': domain,
+        'password': secret.read(settings),
+    }
+    return {
+        'auth': {
+            'identity': {'methods': ['password'], 'password': {'user': user}},
+            'scope': {'project': {'name': 'admin', 'domain': domain}},
+        }
+    }
 
 
-def _ask(settings: Settings, service: str, path: str,
-         data: dict[str, Any] | None = None,
-         headers: Mapping[str, str] | None = None) -> Any:
+def _ask(
+    settings: Settings,
+    service: str,
+    path: str,
+    data: dict[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Any:
     """The answer's headers."""
     url = settings.urls[service] + path
     body = json.dumps(data).encode() if data else None
     reason = ''
     for _ in range(_ATTEMPTS):
-        request = urllib.request.Request(url, body, {
-            'Content-Type': 'application/json', 'User-Agent':
-            'devcloud-probe', **(headers or {})})
+        request = urllib.request.Request(
+            url,
+            body,
+            {
+                'Content-Type': 'application/json',
+                'User-Agent': 'devcloud-probe',
+                **(headers or {}),
+            },
+        )
         try:
             with _OPENER.open(request, timeout=_TIMEOUT) as response:
                 response.read()
@@ -91,7 +114,8 @@ def _ask(settings: Settings, service: str, path: str,
     output = settings.log / f'{_process(service)}.out'
     raise errors.DevcloudError(
         f'{service} does not answer {url}: {reason}. What its threads were '
-        f'at is at the end of {output}, more in {settings.log}.')
+        f'at is at the end of {output}, more in {settings.log}.'
+    )
 
 
 def _process(service: str) -> str:

@@ -7,6 +7,7 @@ an unknown -X, and the process table can be asked for it after any crash.
 A process is signalled through a pidfd that was opened before it was looked
 at, so a reused pid is never hit (pidfd_open(2)).
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -16,9 +17,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from devcloud import errors
 from devcloud.settings import Settings
@@ -52,8 +51,14 @@ class Process:
             status = (_PROC / str(self.pid) / 'status').read_text()
         except OSError:
             return 0
-        words = next((line.split() for line in status.splitlines()
-                      if line.startswith('VmRSS')), ['', '0'])
+        words = next(
+            (
+                line.split()
+                for line in status.splitlines()
+                if line.startswith('VmRSS')
+            ),
+            ['', '0'],
+        )
         return int(words[1])
 
 
@@ -79,20 +84,24 @@ def _parse(pid: int) -> Process | None:
 
 def every() -> Iterator[Process]:
     """The processes of all clouds of this machine."""
-    for entry in os.listdir(_PROC):
-        found = _parse(int(entry)) if entry.isdecimal() else None
+    for entry in _PROC.iterdir():
+        found = _parse(int(entry.name)) if entry.name.isdecimal() else None
         if found:
             yield found
 
 
 def of_cloud(settings: Settings) -> dict[str, Process]:
     """This cloud's processes by name."""
-    return {process.name: process for process in every()
-            if process.cloud_dir == settings.cloud_dir}
+    return {
+        process.name: process
+        for process in every()
+        if process.cloud_dir == settings.cloud_dir
+    }
 
 
-def command(settings: Settings, python: pathlib.Path, *module: str
-            ) -> list[str]:
+def command(
+    settings: Settings, python: pathlib.Path, *module: str
+) -> list[str]:
     """The command line that marks a process as this cloud's."""
     return [str(python), '-X', f'{_MARK}{settings.cloud_dir}', '-m', *module]
 
@@ -101,21 +110,33 @@ def environment(settings: Settings) -> dict[str, str]:
     """What processes of the cloud are started with.
 
     No variable of an OpenStack client, no proxy between the services, and
-    bytecode is kept: without it every start takes 10 s longer.
+    bytecode is kept, since without it every start takes 10 s longer; but not
+    in the checkout, which is not root's.
     """
-    kept = {key: value for key, value in os.environ.items()
-            if not key.startswith('OS_')
-            and key not in ('PYTHONDONTWRITEBYTECODE', 'PYTHONHOME')}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith('OS_')
+        and key not in ('PYTHONDONTWRITEBYTECODE', 'PYTHONHOME')
+    }
     local = '127.0.0.1,localhost'
     proxied = ','.join(filter(None, (kept.get('no_proxy'), local)))
     library = pathlib.Path(__file__).parent.parent
-    return {**kept, **settings.environment(), 'PYTHONPATH': str(library),
-            'PYTHONSAFEPATH': '1', 'PYTHONWARNINGS': 'ignore',
-            'no_proxy': proxied, 'NO_PROXY': proxied}
+    return {
+        **kept,
+        **settings.environment(),
+        'PYTHONPATH': str(library),
+        'PYTHONSAFEPATH': '1',
+        'PYTHONPYCACHEPREFIX': str(settings.home / 'cache' / 'bytecode'),
+        'PYTHONWARNINGS': 'ignore',
+        'no_proxy': proxied,
+        'NO_PROXY': proxied,
+    }
 
 
-def start(settings: Settings, python: pathlib.Path, name: str
-          ) -> subprocess.Popen[bytes]:
+def start(
+    settings: Settings, python: pathlib.Path, name: str
+) -> subprocess.Popen[bytes]:
     """Start one process in a session of its own.
 
     :raises OSError: when it can not be started
@@ -125,9 +146,13 @@ def start(settings: Settings, python: pathlib.Path, name: str
     with output.open('ab') as out:
         return subprocess.Popen(
             command(settings, python, *MODULES[name]),
-            env=environment(settings), cwd=settings.cloud_dir,
-            stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            start_new_session=True)
+            env=environment(settings),
+            cwd=settings.cloud_dir,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
 
 
 def ready(settings: Settings, name: str) -> bool:
@@ -144,7 +169,8 @@ def failed(settings: Settings, name: str, code: int) -> errors.DevcloudError:
     lines = path.read_text(errors='replace').splitlines()[-_TAIL:]
     text = '\n'.join(f'  {line}' for line in lines)
     return errors.DevcloudError(
-        f'{name} ended with {code}. The end of {path}:\n{text}')
+        f'{name} ended with {code}. The end of {path}:\n{text}'
+    )
 
 
 def stop(processes: Iterable[Process], timeout: float) -> list[str]:
@@ -152,15 +178,21 @@ def stop(processes: Iterable[Process], timeout: float) -> list[str]:
 
     Returns when all are gone.  `timeout` in seconds.
     """
-    handles = {process: handle for process in processes
-               if (handle := _open(process)) is not None}
+    handles = {
+        process: handle
+        for process in processes
+        if (handle := _open(process)) is not None
+    }
     try:
         _signal(handles.values(), signal.SIGTERM)
         left = _wait(list(handles.values()), timeout)
         _signal(left, signal.SIGKILL)
         _wait(left, timeout)
-        return [process.name for process, handle in handles.items()
-                if handle in left]
+        return [
+            process.name
+            for process, handle in handles.items()
+            if handle in left
+        ]
     finally:
         for handle in handles.values():
             os.close(handle)
@@ -183,7 +215,7 @@ def _signal(handles: Iterable[int], number: signal.Signals) -> None:
         try:
             signal.pidfd_send_signal(handle, number)
         except ProcessLookupError:
-            continue    # it was faster
+            continue  # it was faster
 
 
 def _wait(handles: Sequence[int], timeout: float) -> list[int]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the launcher says while it works."""
+
 from __future__ import annotations
 
 import time

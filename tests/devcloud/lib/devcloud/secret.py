@@ -4,6 +4,7 @@
 Made at random for each cloud: whoever may start an instance here is root on
 this machine for all practical purposes, so a local user must not know it.
 """
+
 from __future__ import annotations
 
 import secrets

@@ -4,6 +4,7 @@
 ``python -m devcloud.seed``, in the services' virtual environment, once: a
 cloud whose seeding was cut short is made anew.
 """
+
 from __future__ import annotations
 
 import concurrent.futures
@@ -15,12 +16,9 @@ from typing import Any
 import openstack
 import yaml
 
-from devcloud import conf
-from devcloud import files
-from devcloud import secret
+from devcloud import conf, files, secret
 from devcloud import settings as devcloud_settings
-from devcloud.settings import REGION
-from devcloud.settings import Settings
+from devcloud.settings import REGION, Settings
 
 # name, virtual CPUs, MB of memory, GB of disk
 _FLAVORS = (
@@ -59,10 +57,14 @@ class Seeder:
         self._settings = settings
         self._admin_user = User('admin', 'admin', secret.read(settings))
         self._admin = self._connect(self._admin_user)
-        self._users = {name: User(name, project, secrets.token_urlsafe(18))
-                       for name, project in (('demo', 'demo'),
-                                             ('alice', 'demo'),
-                                             ('tight', 'tight'))}
+        self._users = {
+            name: User(name, project, secrets.token_urlsafe(18))
+            for name, project in (
+                ('demo', 'demo'),
+                ('alice', 'demo'),
+                ('tight', 'tight'),
+            )
+        }
         self._projects: dict[str, str] = {}
 
     def seed(self) -> None:
@@ -70,17 +72,23 @@ class Seeder:
         self._identities()
         public = self._external_network()
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
-            tasks = [pool.submit(task) for task in (
-                self._flavors, self._images,
-                lambda: self._project_networks(public))]
+            tasks = [
+                pool.submit(task)
+                for task in (
+                    self._flavors,
+                    self._images,
+                    lambda: self._project_networks(public),
+                )
+            ]
         for task in tasks:
             task.result()
         self._quotas()
         self._write_clouds_yaml()
 
     def _connect(self, user: User) -> Any:
-        return openstack.connect(load_yaml_config=False,
-                                 load_envvars=False, **self._cloud(user))
+        return openstack.connect(
+            load_yaml_config=False, load_envvars=False, **self._cloud(user)
+        )
 
     # ------------------------------------------------------------- identity
     def _identities(self) -> None:
@@ -92,56 +100,80 @@ class Seeder:
         for user in self._users.values():
             project = self._projects[user.project]
             made = identity.create_user(
-                name=user.name, password=user.password, domain_id='default',
-                default_project_id=project)
+                name=user.name,
+                password=user.password,
+                domain_id='default',
+                default_project_id=project,
+            )
             identity.assign_project_role_to_user(project, made.id, member.id)
 
     def _application_credential(self, user: User) -> dict[str, Any]:
         connection = self._connect(user)
         made = connection.identity.create_application_credential(
-            connection.current_user_id, f'{user.name}-automation')
+            connection.current_user_id, f'{user.name}-automation'
+        )
         return {
             'auth_type': 'v3applicationcredential',
-            'auth': {'auth_url': self._settings.urls['keystone'],
-                     'application_credential_id': made.id,
-                     'application_credential_secret': made.secret},
-            **_COMMON}
+            'auth': {
+                'auth_url': self._settings.urls['keystone'],
+                'application_credential_id': made.id,
+                'application_credential_secret': made.secret,
+            },
+            **_COMMON,
+        }
 
     # ----------------------------------------------------- compute and image
     def _flavors(self) -> None:
         for number, (name, vcpus, ram, disk) in enumerate(_FLAVORS, 1):
             self._admin.compute.create_flavor(
-                id=str(number), name=name, vcpus=vcpus, ram=ram, disk=disk)
+                id=str(number), name=name, vcpus=vcpus, ram=ram, disk=disk
+            )
 
     def _images(self) -> None:
         for name, base, version in _IMAGES:
             self._admin.image.create_image(
-                name, data=_DATA, disk_format='raw', container_format='bare',
-                visibility='public', min_ram=256, min_disk=5, wait=True,
-                guest_base=base, os_type='linux', os_distro='debian',
-                os_version=version, os_admin_user='debian')
+                name,
+                data=_DATA,
+                disk_format='raw',
+                container_format='bare',
+                visibility='public',
+                min_ram=256,
+                min_disk=5,
+                wait=True,
+                guest_base=base,
+                os_type='linux',
+                os_distro='debian',
+                os_version=version,
+                os_admin_user='debian',
+            )
 
     # ------------------------------------------------------------- networks
     def _external_network(self) -> Any:
         network = self._admin.network.create_network(
-            name='public', is_router_external=True,
-            provider_network_type='flat', provider_physical_network='public')
+            name='public',
+            is_router_external=True,
+            provider_network_type='flat',
+            provider_physical_network='public',
+        )
         cidr = self._settings.external_cidr
         self._admin.network.create_subnet(
-            name='public-subnet', network_id=network.id, ip_version=4,
-            cidr=str(cidr), gateway_ip=str(cidr[1]), is_dhcp_enabled=False,
-            allocation_pools=[{'start': str(cidr[10]), 'end': str(cidr[250])}])
+            name='public-subnet',
+            network_id=network.id,
+            ip_version=4,
+            cidr=str(cidr),
+            gateway_ip=str(cidr[1]),
+            is_dhcp_enabled=False,
+            allocation_pools=[{'start': str(cidr[10]), 'end': str(cidr[250])}],
+        )
         return network
 
     def _project_networks(self, public: Any) -> None:
         demo = self._connect(self._users['demo']).network
         tight = self._connect(self._users['tight']).network
-        routed = _make_network(
-            demo, 'private', self._settings.private_cidr)
+        routed = _make_network(demo, 'private', self._settings.private_cidr)
         _make_router(demo, 'router1', public, routed)
         _make_network(demo, 'backend', self._settings.backend_cidr)
-        routed = _make_network(
-            tight, 'tight-net', self._settings.tight_cidr)
+        routed = _make_network(tight, 'tight-net', self._settings.tight_cidr)
         _make_router(tight, 'tight-router', public, routed)
 
     # --------------------------------------------------------------- quotas
@@ -153,12 +185,16 @@ class Seeder:
     # ----------------------------------------------------------- clouds.yaml
     def _cloud(self, user: User) -> dict[str, Any]:
         return {
-            'auth': {'auth_url': self._settings.urls['keystone'],
-                     'username': user.name, 'password': user.password,
-                     'project_name': user.project,
-                     'user_domain_name': 'Default',
-                     'project_domain_name': 'Default'},
-            **_COMMON}
+            'auth': {
+                'auth_url': self._settings.urls['keystone'],
+                'username': user.name,
+                'password': user.password,
+                'project_name': user.project,
+                'user_domain_name': 'Default',
+                'project_domain_name': 'Default',
+            },
+            **_COMMON,
+        }
 
     def _write_clouds_yaml(self) -> None:
         demo, tight = self._users['demo'], self._users['tight']
@@ -172,11 +208,15 @@ class Seeder:
         }
         files.write_private(
             self._settings.clouds_yaml,
-            yaml.safe_dump({'clouds': clouds}, sort_keys=False))
+            yaml.safe_dump({'clouds': clouds}, sort_keys=False),
+        )
 
 
-_COMMON = {'region_name': REGION, 'identity_api_version': '3',
-           'interface': 'public'}
+_COMMON = {
+    'region_name': REGION,
+    'identity_api_version': '3',
+    'interface': 'public',
+}
 
 
 def _make_network(api: Any, name: str, cidr: ipaddress.IPv4Network) -> Any:
@@ -186,14 +226,20 @@ def _make_network(api: Any, name: str, cidr: ipaddress.IPv4Network) -> Any:
     """
     network = api.create_network(name=name)
     return api.create_subnet(
-        name=f'{name}-subnet', network_id=network.id, ip_version=4,
-        cidr=str(cidr), gateway_ip=str(cidr[1]), is_dhcp_enabled=False,
-        dns_nameservers=conf.resolvers())
+        name=f'{name}-subnet',
+        network_id=network.id,
+        ip_version=4,
+        cidr=str(cidr),
+        gateway_ip=str(cidr[1]),
+        is_dhcp_enabled=False,
+        dns_nameservers=conf.resolvers(),
+    )
 
 
 def _make_router(api: Any, name: str, public: Any, subnet: Any) -> None:
     router = api.create_router(
-        name=name, external_gateway_info={'network_id': public.id})
+        name=name, external_gateway_info={'network_id': public.id}
+    )
     api.add_interface_to_router(router, subnet_id=subnet.id)
 
 

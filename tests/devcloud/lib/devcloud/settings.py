@@ -6,6 +6,7 @@ all clouds of a machine share) and ``DEVCLOUD_PORT`` (which cloud).  Standard
 library only: the launcher, the guest command, the data plane and every
 service read it.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -99,8 +100,10 @@ class Settings:
     def urls(self) -> dict[str, str]:
         """The endpoint of each API, as in the catalog."""
         paths = {'keystone': '/v3', 'nova': '/v2.1'}
-        return {name: f'http://127.0.0.1:{port}{paths.get(name, "")}'
-                for name, port in self.ports.items()}
+        return {
+            name: f'http://127.0.0.1:{port}{paths.get(name, "")}'
+            for name, port in self.ports.items()
+        }
 
     @property
     def external_cidr(self) -> ipaddress.IPv4Network:
@@ -162,10 +165,12 @@ def from_environment() -> Settings:
         raise SettingsError(f'DEVCLOUD_HOME={home} is not an absolute path')
     text = os.environ.get('DEVCLOUD_PORT') or str(DEFAULT_PORT)
     if not text.isdecimal() or not (
-            1024 <= int(text) <= 65535 - PORTS_PER_CLOUD):
+        1024 <= int(text) <= 65535 - PORTS_PER_CLOUD
+    ):
         raise SettingsError(
             f'DEVCLOUD_PORT={text} is not a port between 1024 and '
-            f'{65535 - PORTS_PER_CLOUD}')
+            f'{65535 - PORTS_PER_CLOUD}'
+        )
     return Settings(home, int(text))
 
 

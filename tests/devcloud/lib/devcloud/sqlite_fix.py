@@ -14,6 +14,7 @@ SQLite answers SQLITE_BUSY without waiting, whatever the time-out.  So:
 
 https://www.sqlite.org/isolation.html, https://www.sqlite.org/wal.html
 """
+
 from __future__ import annotations
 
 import sqlite3
@@ -22,12 +23,9 @@ from typing import Any
 
 import sqlalchemy
 from oslo_db import exception
-from oslo_db.sqlalchemy import enginefacade
-from oslo_db.sqlalchemy import engines
-from oslo_db.sqlalchemy import exc_filters
-from sqlalchemy import event
+from oslo_db.sqlalchemy import enginefacade, engines, exc_filters
+from sqlalchemy import event, pool
 from sqlalchemy import exc as sqla_exc
-from sqlalchemy import pool
 
 _BUSY_TIMEOUT_MS = 60000
 _WRITER = 'devcloud_writer'
@@ -37,12 +35,14 @@ def install() -> None:
     """Patch oslo.db in this process; call once, before engines are made."""
     _patch_engines()
     _patch_facade()
-    exc_filters.filters('sqlite', sqla_exc.OperationalError,
-                        r'.*database (table )?is locked')(_raise_deadlock)
+    exc_filters.filters(
+        'sqlite', sqla_exc.OperationalError, r'.*database (table )?is locked'
+    )(_raise_deadlock)
 
 
-def _raise_deadlock(error: Exception, match: Any, engine_name: str,
-                    is_disconnect: bool) -> None:
+def _raise_deadlock(
+    error: Exception, match: Any, engine_name: str, is_disconnect: bool
+) -> None:
     raise exception.DBDeadlock(error)
 
 
@@ -62,10 +62,16 @@ def _patch_engines() -> None:
 
 def _pooled_engine(url: Any, **kwargs: Any) -> tuple[Any, Any]:
     if url.get_backend_name() == 'sqlite' and url.database:
-        kwargs.update(poolclass=pool.QueuePool, pool_size=10,
-                      max_overflow=50, pool_pre_ping=False)
-        kwargs['connect_args'] = {**(kwargs.get('connect_args') or {}),
-                                  'check_same_thread': False}
+        kwargs.update(
+            poolclass=pool.QueuePool,
+            pool_size=10,
+            max_overflow=50,
+            pool_pre_ping=False,
+        )
+        kwargs['connect_args'] = {
+            **(kwargs.get('connect_args') or {}),
+            'check_same_thread': False,
+        }
     engine = sqlalchemy.create_engine(url, **kwargs)
     return engine, engine
 
@@ -108,7 +114,7 @@ def _switch_to_wal(connection: str) -> None:
             if mode[0] == 'wal':
                 return
         except sqlite3.OperationalError:
-            pass    # another process is switching it: ask again
+            pass  # another process is switching it: ask again
         finally:
             database.close()
         time.sleep(0.05)

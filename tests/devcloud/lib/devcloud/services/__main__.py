@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start one service; see the package."""
+
 from __future__ import annotations
 
 import faulthandler
@@ -37,7 +38,8 @@ def main() -> None:
             importlib.import_module(f'devcloud.{patch}').install()
         service = importlib.import_module(f'devcloud.services.{name}')
         service.serve(settings.current())
-    except BaseException:
+    finally:
+        # only after an error: a service that is told to end leaves by itself
         traceback.print_exc()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keystone: schema, bootstrap, WSGI."""
+
 from __future__ import annotations
 
 import base64
@@ -8,14 +9,21 @@ import pathlib
 import uuid
 from typing import Any
 
-from devcloud import kcache
-from devcloud import secret
-from devcloud.services import wsgi
-from devcloud.settings import REGION
-from devcloud.settings import Settings
+from keystone.cmd import bootstrap
+from keystone.common import provider_api
+from keystone.common.sql import upgrades
+from keystone.server import wsgi as keystone_wsgi
 
-_CATALOG = (('glance', 'image'), ('placement', 'placement'),
-            ('nova', 'compute'), ('neutron', 'network'))
+from devcloud import kcache, secret
+from devcloud.services import wsgi
+from devcloud.settings import REGION, Settings
+
+_CATALOG = (
+    ('glance', 'image'),
+    ('placement', 'placement'),
+    ('nova', 'compute'),
+    ('neutron', 'network'),
+)
 
 
 def serve(settings: Settings) -> None:
@@ -25,18 +33,19 @@ def serve(settings: Settings) -> None:
         for name in ('fernet', 'credential'):
             _make_keys(settings.cloud_dir / name)
     kcache.install()
-    from keystone.server import wsgi as keystone_wsgi
     wsgi.say('imported')
     application = keystone_wsgi.initialize_public_application()
     wsgi.say('application')
     if fresh:
-        from keystone.common.sql import upgrades
         upgrades.offline_sync_database_to_version()
         wsgi.say('schema')
         _bootstrap(settings, secret.read(settings))
         wsgi.say('bootstrap')
-    wsgi.run(settings, 'keystone',
-             wsgi.server(settings, 'keystone', application, threads=6))
+    wsgi.run(
+        settings,
+        'keystone',
+        wsgi.server(settings, 'keystone', application, threads=6),
+    )
 
 
 def _make_keys(folder: pathlib.Path) -> None:
@@ -49,8 +58,6 @@ def _make_keys(folder: pathlib.Path) -> None:
 
 
 def _bootstrap(settings: Settings, password: str) -> None:
-    from keystone.cmd import bootstrap
-    from keystone.common import provider_api
     # the application has loaded them already
     bootstrap.backends.load_backends = lambda: None
     boot = bootstrap.Bootstrapper()
@@ -62,32 +69,62 @@ def _bootstrap(settings: Settings, password: str) -> None:
     boot.bootstrap()
     apis = provider_api.ProviderAPIs
     project = uuid.uuid4().hex
-    apis.resource_api.create_project(project, {
-        'id': project, 'name': 'service', 'domain_id': 'default',
-        'enabled': True, 'description': '', 'is_domain': False,
-        'parent_id': 'default'})
+    apis.resource_api.create_project(
+        project,
+        {
+            'id': project,
+            'name': 'service',
+            'domain_id': 'default',
+            'enabled': True,
+            'description': '',
+            'is_domain': False,
+            'parent_id': 'default',
+        },
+    )
     for name, kind in _CATALOG:
         _add_user(apis, name, password, project)
         _add_endpoints(apis, name, kind, settings.urls[name])
 
 
 def _add_user(apis: Any, name: str, password: str, project: str) -> None:
-    user = apis.identity_api.create_user({
-        'name': name, 'password': password, 'domain_id': 'default',
-        'enabled': True, 'default_project_id': project})
+    user = apis.identity_api.create_user(
+        {
+            'name': name,
+            'password': password,
+            'domain_id': 'default',
+            'enabled': True,
+            'default_project_id': project,
+        }
+    )
     for role in apis.role_api.list_roles():
         if role['name'] in ('admin', 'service'):
             apis.assignment_api.add_role_to_user_and_project(
-                user['id'], project, role['id'])
+                user['id'], project, role['id']
+            )
 
 
 def _add_endpoints(apis: Any, name: str, kind: str, url: str) -> None:
     service = uuid.uuid4().hex
-    apis.catalog_api.create_service(service, {
-        'id': service, 'name': name, 'type': kind, 'enabled': True,
-        'description': ''})
+    apis.catalog_api.create_service(
+        service,
+        {
+            'id': service,
+            'name': name,
+            'type': kind,
+            'enabled': True,
+            'description': '',
+        },
+    )
     for interface in ('public', 'internal', 'admin'):
         endpoint = uuid.uuid4().hex
-        apis.catalog_api.create_endpoint(endpoint, {
-            'id': endpoint, 'interface': interface, 'url': url,
-            'service_id': service, 'region_id': REGION, 'enabled': True})
+        apis.catalog_api.create_endpoint(
+            endpoint,
+            {
+                'id': endpoint,
+                'interface': interface,
+                'url': url,
+                'service_id': service,
+                'region_id': REGION,
+                'enabled': True,
+            },
+        )

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Neutron: schema, WSGI; no agent anywhere."""
+
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import pathlib
 from typing import Any
 
 import sqlalchemy
+from neutron.db import migration
+
+# All models, also those of plugins that are not loaded: `GET /ports` wants
+# Port.port_forwardings, which the model of the other side adds.
+from neutron.db.migration.models import head
 
 from devcloud.services import wsgi
 from devcloud.settings import Settings
@@ -19,17 +26,18 @@ _DEFAULT_RULES = 'c33da356b165'
 def serve(settings: Settings) -> None:
     os.environ['OS_NEUTRON_CONFIG_FILES'] = 'neutron.conf'
     os.environ['OS_NEUTRON_CONFIG_DIR'] = str(settings.etc)
-    # All models, also those of plugins that are not loaded: `GET /ports`
-    # wants Port.port_forwardings, which the model of the other side makes
-    from neutron.db.migration.models import head
     wsgi.say('imported')
     if not settings.database('neutron').exists():
         _make_schema(settings, head.get_metadata())
         wsgi.say('schema')
-    from neutron.wsgi import api
+    # makes the application as it is imported, so it wants the schema first
+    api = importlib.import_module('neutron.wsgi.api')
     wsgi.say('application')
-    wsgi.run(settings, 'neutron',
-             wsgi.server(settings, 'neutron', api.application, threads=8))
+    wsgi.run(
+        settings,
+        'neutron',
+        wsgi.server(settings, 'neutron', api.application, threads=8),
+    )
 
 
 def _make_schema(settings: Settings, models: sqlalchemy.MetaData) -> None:
@@ -45,15 +53,22 @@ def _make_schema(settings: Settings, models: sqlalchemy.MetaData) -> None:
     models.create_all(engine)
     _insert_default_rules(engine)
     versions = _versions()
-    wsgi.stamp(engine, [(versions / name).read_text().strip()
-                        for name in ('EXPAND_HEAD', 'CONTRACT_HEAD')])
+    wsgi.stamp(
+        engine,
+        [
+            (versions / name).read_text().strip()
+            for name in ('EXPAND_HEAD', 'CONTRACT_HEAD')
+        ],
+    )
     new.rename(target)
 
 
 def _versions() -> pathlib.Path:
-    from neutron.db import migration
-    return (pathlib.Path(migration.__file__).parent
-            / 'alembic_migrations' / 'versions')
+    return (
+        pathlib.Path(migration.__file__).parent
+        / 'alembic_migrations'
+        / 'versions'
+    )
 
 
 def _insert_default_rules(engine: Any) -> None:
@@ -66,15 +81,22 @@ def _insert_default_rules(engine: Any) -> None:
     with engine.begin() as connection:
         for template in rules.default_template_rules:
             rule = dict(template)
-            inserted = connection.execute(attributes.insert().values(
-                description=rule.pop('description'), revision_number=0,
-                resource_type=rules.table_name))
-            connection.execute(table.insert().values(
-                standard_attr_id=inserted.inserted_primary_key[0], **rule))
+            inserted = connection.execute(
+                attributes.insert().values(
+                    description=rule.pop('description'),
+                    revision_number=0,
+                    resource_type=rules.table_name,
+                )
+            )
+            connection.execute(
+                table.insert().values(
+                    standard_attr_id=inserted.inserted_primary_key[0], **rule
+                )
+            )
 
 
 def _load_migration(revision: str) -> Any:
-    path, = _versions().glob(f'*/*/{revision}_*.py')
+    (path,) = _versions().glob(f'*/*/{revision}_*.py')
     spec = importlib.util.spec_from_file_location(f'm_{revision}', path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all services share: an HTTP server, an access log, a tidy end."""
+
 from __future__ import annotations
 
 import logging
@@ -9,8 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import sqlalchemy
@@ -36,15 +36,18 @@ class AccessLog:
     opened to append, so lines stay whole.
     """
 
-    def __init__(self, path: pathlib.Path, service: str,
-                 application: Application) -> None:
+    def __init__(
+        self, path: pathlib.Path, service: str, application: Application
+    ) -> None:
         self._service = service
         self._application = application
         self._file = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644
+        )
 
-    def __call__(self, environ: dict[str, Any],
-                 start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         start = time.time()
         path = environ['SCRIPT_NAME'] + environ['PATH_INFO']
         if environ.get('QUERY_STRING'):
@@ -53,34 +56,47 @@ class AccessLog:
 
         def respond(code: str, *args: Any) -> Any:
             nonlocal status
-            status = code.split()[0]
+            status = code.split(maxsplit=1)[0]
             return start_response(code, *args)
 
         result = self._application(environ, respond)
         agent = (environ.get('HTTP_USER_AGENT') or '-').split() or ['-']
         ms = (time.time() - start) * 1000
-        line = (f'{start:.3f} {self._service} {environ["REQUEST_METHOD"]} '
-                f'{path} {status} {ms:.0f}ms {agent[0]}\n')
+        line = (
+            f'{start:.3f} {self._service} {environ["REQUEST_METHOD"]} '
+            f'{path} {status} {ms:.0f}ms {agent[0]}\n'
+        )
         os.write(self._file, line.encode())
         return result
 
 
-def server(settings: Settings, service: str, application: Application,
-           threads: int) -> Any:
+def server(
+    settings: Settings, service: str, application: Application, threads: int
+) -> Any:
     """Listen on the service's port of 127.0.0.1; not yet serving."""
     # 'task queue depth' at every burst of requests
     logging.getLogger('waitress.queue').setLevel(logging.ERROR)
     logged = AccessLog(settings.log / 'access.log', service, application)
     return waitress.create_server(
-        logged, host='127.0.0.1', port=settings.ports[service],
-        threads=threads, ident=None, connection_limit=500,
+        logged,
+        host='127.0.0.1',
+        port=settings.ports[service],
+        threads=threads,
+        ident=None,
+        connection_limit=500,
         # bytes and seconds
-        max_request_body_size=8 << 30, channel_timeout=300,
-        clear_untrusted_proxy_headers=True)
+        max_request_body_size=8 << 30,
+        channel_timeout=300,
+        clear_untrusted_proxy_headers=True,
+    )
 
 
-def run(settings: Settings, name: str, listener: Any,
-        at_stop: Callable[[], None] | None = None) -> None:
+def run(
+    settings: Settings,
+    name: str,
+    listener: Any,
+    at_stop: Callable[[], None] | None = None,
+) -> None:
     """Serve until SIGTERM; does not return.
 
     The launcher waits for the ready file and knows it by the pid in it.
@@ -122,11 +138,15 @@ def wait_for_port(port: int, timeout: float) -> None:
 def stamp(engine: Any, heads: Iterable[str]) -> None:
     """Tell Alembic that a schema made from the models is at `heads`."""
     with engine.begin() as connection:
-        connection.execute(sqlalchemy.text(
-            'CREATE TABLE alembic_version '
-            '(version_num VARCHAR(32) NOT NULL PRIMARY KEY)'))
+        connection.execute(
+            sqlalchemy.text(
+                'CREATE TABLE alembic_version '
+                '(version_num VARCHAR(32) NOT NULL PRIMARY KEY)'
+            )
+        )
         for revision in heads:
             connection.execute(
                 sqlalchemy.text('INSERT INTO alembic_version VALUES (:r)'),
-                {'r': revision})
+                {'r': revision},
+            )
     engine.dispose()
