@@ -106,7 +106,7 @@ class Contexts:
         :returns: whether it was there and ours.
         :raises StoreFailure: the files cannot be changed.
         """
-        if self.owner(name) != machine_id:
+        if not machine_id or self.owner(name) != machine_id:
             return False
         action = f'remove the Docker context {name}'
         with explained(action, CONFIG_VARIABLE):

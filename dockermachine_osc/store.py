@@ -146,7 +146,7 @@ class Store:
         path = self.root / 'aliases' / config_fingerprint
         with files.explained(f'write {path}'):
             scope.prepare()
-            if path.is_file() and path.read_text() == scope.key:
+            if path.is_file() and path.read_bytes() == scope.key.encode():
                 return
             files.make_folder(path.parent)
             files.write_whole(path, scope.key.encode())
