@@ -148,7 +148,7 @@ def _in_words(where: str, login: Login) -> Iterator[None]:
     except paramiko.BadHostKeyException as error:
         raise HostKeyChanged(
             f'{where} shows another host key than the one known: '
-            f'{error.key.get_name()} {error.key.fingerprint}',  # type: ignore[attr-defined]
+            f'{error.key.get_name()} {error.key.fingerprint}',
             'Somebody may be in between. Nothing was sent. If the server '
             'was rebuilt on purpose, delete the machine and make it anew',
         ) from error

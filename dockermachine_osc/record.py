@@ -32,7 +32,9 @@ VALUE_LIMIT = 255
 #: Life of a machine as far as this tool has brought it.
 CREATING, READY = 'creating', 'ready'
 
-_MARK = re.compile(r'docker-machine ([0-9a-f]{32}) ([A-Za-z0-9][A-Za-z0-9.-]*)')
+_MARK = re.compile(
+    r'docker-machine ([0-9a-f]{32}) ([A-Za-z0-9][A-Za-z0-9.-]*)'
+)
 _ID = re.compile(r'[0-9a-f]{32}')
 _HOST_KEY = re.compile(r'[a-z0-9@.-]{1,50} [A-Za-z0-9+/]{1,250}={0,2}')
 _PRINTABLE = re.compile(r'[\x20-\x7e]{0,255}')

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from dockermachine_osc import errors, store
+from dockermachine_osc import errors
+from dockermachine_osc.store import check_name
 
 #: Where an engine can come from, beside the URL of an install script.
 ENGINE_SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
@@ -57,7 +58,7 @@ class CreateRequest:
 
     def check(self) -> None:
         """Raise InvalidRequest for what is wrong without asking the cloud."""
-        store.check_name(self.name)
+        check_name(self.name)
         self._check_network()
         self._check_metadata()
         self._check_access()

@@ -25,6 +25,11 @@ class Deadline:
         return time.monotonic() - self._start
 
     @property
+    def moment(self) -> float:
+        """When it is over, by time.monotonic()."""
+        return self._start + self.seconds
+
+    @property
     def remaining(self) -> float:
         """Seconds left, never negative."""
         return max(0.0, self.seconds - self.elapsed)

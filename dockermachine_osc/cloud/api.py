@@ -14,6 +14,7 @@ from dockermachine_osc.waiting import Deadline
 if TYPE_CHECKING:
     from openstack.connection import Connection
     from openstack.network.v2.floating_ip import FloatingIP
+    from openstack.network.v2.network import Network
     from openstack.network.v2.port import Port
 
     from dockermachine_osc.cloud.plan import Plan
@@ -112,9 +113,11 @@ class Cloud:
         """List the ports and floating IPs of this project that bear a mark."""
         network = self._connection.network
         with failures.step('list ports and floating IPs'):
-            ports = list(network.ports(project_id=self.project_id))
-            addresses = list(network.ips(project_id=self.project_id))
-        return [m for r in (*addresses, *ports) if (m := _marked(r))]
+            found: list[FloatingIP | Port] = [
+                *network.ips(project_id=self.project_id),
+                *network.ports(project_id=self.project_id),
+            ]
+        return [m for resource in found if (m := _marked(resource))]
 
     # -------------------------------------------------------------- making
 
@@ -146,25 +149,23 @@ class Cloud:
     def _create_port(
         self, plan: Plan, group_ids: list[str], machine_id: str, name: str
     ) -> Port:
-        assert plan.network is not None
         with failures.step(f'create port {name}'):
             return self._connection.network.create_port(
                 name=f'docker-machine-{name}',
                 description=mark(machine_id, name),
-                network_id=plan.network.resource.id,
+                network_id=plan.network_id,
                 security_group_ids=group_ids,
             )
 
     def make_floating_ip(
-        self, plan: Plan, port: Port, machine_id: str, name: str
+        self, external: Network, port: Port, machine_id: str, name: str
     ) -> Address:
         """Make a floating IP that leads to a port, with one call."""
-        assert plan.external is not None
         with failures.step(
-            f'create a floating IP from {failures.plain(plan.external.name)}'
+            f'create a floating IP from {failures.plain(external.name)}'
         ):
             made = self._connection.network.create_ip(
-                floating_network_id=plan.external.id,
+                floating_network_id=external.id,
                 port_id=port.id,
                 description=mark(machine_id, name),
             )

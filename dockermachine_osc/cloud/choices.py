@@ -43,12 +43,14 @@ LOGIN_USERS = {
 }
 
 
-class _Named(Protocol):
+class Named(Protocol):
+    """What all resources have."""
+
     id: str
     name: str
 
 
-_R = TypeVar('_R', bound=_Named)
+_R = TypeVar('_R', bound=Named)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Choice(Generic[_R]):
     why: str
 
 
-def listed(resources: Iterable[_Named], detail: Callable[..., str]) -> str:
+def listed(resources: Iterable[Named], detail: Callable[..., str]) -> str:
     """Give one indented line a resource: name, id, and some detail."""
     rows = sorted(resources, key=lambda r: (failures.plain(r.name), r.id))
     lines = [

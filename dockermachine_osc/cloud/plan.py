@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dockermachine_osc import errors, record
 from dockermachine_osc.cloud import choices, failures, groups, quota
+from dockermachine_osc.cloud.choices import Choice, Named
 from dockermachine_osc.request import EVERYWHERE
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from openstack.network.v2.port import Port
     from openstack.network.v2.security_group import SecurityGroup
 
-    from dockermachine_osc.cloud.choices import Choice
     from dockermachine_osc.cloud.survey import Survey
     from dockermachine_osc.request import CreateRequest
+
+_R = TypeVar('_R', bound=Named)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Plan:
     image: Choice[Image]
     flavor: Choice[Flavor]
     network: Choice[Network] | None
+    network_id: str
     port: Port | None
     external: Network | None
     floating_ip: FloatingIP | None
@@ -69,7 +72,7 @@ class Plan:
         return "its network's own, without a floating IP"
 
 
-def _note(label: str, choice: Choice[Image | Flavor | Network]) -> str:
+def _note(label: str, choice: Choice[_R]) -> str:
     return f'{label}: {failures.plain(choice.resource.name)} ({choice.why})'
 
 
@@ -84,13 +87,16 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
     port = _port(request, survey)
     exits = _exits(request, survey, port)
     network = None
-    if port is None:
+    if port:
+        network_id = str(port.network_id)
+    else:
         network = choices.network(request.network, survey, exits)
-    network_id = port.network_id if port else network.resource.id  # type: ignore[union-attr]
+        network_id = str(network.resource.id)
     plan = Plan(
         image=image,
         flavor=flavor,
         network=network,
+        network_id=network_id,
         port=port,
         external=_external(request, survey, exits, network_id),
         floating_ip=_floating_ip(survey),
@@ -105,7 +111,7 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
 
 
 def wanted_rules(request: CreateRequest) -> groups.Rules | None:
-    """Give the rules of the machine's group; None if the user brings groups."""
+    """Give the rules of the machine's group; None if the user has groups."""
     if request.security_groups or request.port:
         return None
     return groups.Rules.of(

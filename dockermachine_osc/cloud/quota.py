@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
 
 if TYPE_CHECKING:
     from openstack.compute.v2.flavor import Flavor
+    from openstack.compute.v2.limits import AbsoluteLimits
+    from openstack.network.v2.quota import QuotaDetails
 
     from dockermachine_osc.cloud.survey import Survey
+
+_Need = tuple[str, int, int, int]
 
 
 def check(survey: Survey, flavor: Flavor, network: dict[str, int]) -> None:
@@ -29,7 +34,7 @@ def check(survey: Survey, flavor: Flavor, network: dict[str, int]) -> None:
         )
 
 
-def _compute(limits: Any, flavor: Flavor) -> list[str]:
+def _compute(limits: AbsoluteLimits | None, flavor: Flavor) -> list[str]:
     if limits is None:
         return []
     needs = (
@@ -40,10 +45,10 @@ def _compute(limits: Any, flavor: Flavor) -> list[str]:
     return _lines(needs)
 
 
-def _network(quota: Any, network: dict[str, int]) -> list[str]:
+def _network(quota: QuotaDetails | None, network: dict[str, int]) -> list[str]:
     if quota is None:
         return []
-    needs = []
+    needs: list[_Need] = []
     for name, need in network.items():
         usage = getattr(quota, name) or {}
         used = usage.get('used', 0) + usage.get('reserved', 0)
@@ -52,7 +57,7 @@ def _network(quota: Any, network: dict[str, int]) -> list[str]:
     return _lines(needs)
 
 
-def _lines(needs: Any) -> list[str]:
+def _lines(needs: Iterable[_Need]) -> list[str]:
     """Say of each (what, need, used, limit) without room; -1: no limit."""
     return [
         f'{what}: {need} needed, {used} of {limit} in use'

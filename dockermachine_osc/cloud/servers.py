@@ -111,13 +111,13 @@ def get(connection: Connection, server_id: str) -> MachineServer | None:
         raise
 
 
-def machines(connection: Connection, **filters: str) -> list[MachineServer]:
+def machines(connection: Connection) -> list[MachineServer]:
     """List the machines of this project with one request a page.
 
     Nova has no filter on metadata for members, so it filters on the tag.
     """
     with failures.step('list machines'):
-        found = connection.compute.servers(details=True, tags=TAG, **filters)
+        found = connection.compute.servers(details=True, tags=TAG)
         return [from_sdk(s) for s in found if is_machine(s.metadata or {})]
 
 

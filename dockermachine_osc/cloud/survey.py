@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from openstack.compute.v2.limits import AbsoluteLimits
     from openstack.compute.v2.server import Server
     from openstack.connection import Connection
+    from openstack.image.v2._proxy import Proxy as ImageProxy
     from openstack.image.v2.image import Image
     from openstack.network.v2.floating_ip import FloatingIP
     from openstack.network.v2.network import Network
@@ -164,7 +165,7 @@ def _listing(what: str, ask: Callable[[], Iterable[Any]]) -> _Question:
 def _optional(ask: _Question) -> _Question:
     """Quotas are a courtesy: a cloud may keep them from its members."""
 
-    def question() -> Any:
+    def question() -> object:
         try:
             with failures.step('read the quota'):
                 return ask()
@@ -178,7 +179,7 @@ def _optional(ask: _Question) -> _Question:
 
 def _images(connection: Connection, wanted: str) -> tuple[Image, ...]:
     """List the images of that name or id, or all when none is wanted."""
-    images = connection.image
+    images: ImageProxy = connection.image  # type: ignore[assignment]
     with failures.step('list images'):
         if not wanted:
             return tuple(images.images(limit=_IMAGES_A_PAGE, status='active'))

@@ -41,7 +41,6 @@ class CreateMachine(base.ShowOne):
         config = self.app.client_manager.get_configuration()
         user_data = _read(parsed_args.user_data)
         request = options.request(
-            parsed_args.name,
             {**given, 'user_data': user_data},
             config.get('docker_machine'),
         )

@@ -20,7 +20,8 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
         'address': record.address,
         'addresses': format_columns.ListColumn(list(server.addresses)),
         'availability_zone': server.availability_zone,
-        'certificates': format_columns.DictColumn(_certificates(machine)),
+        'ca_expires': record.ca_expires,
+        'client_expires': record.client_expires,
         'created_at': server.created,
         'docker_context': machine.context or None,
         'engine_port': record.engine_port,
@@ -36,6 +37,8 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
         'machine_id': record.id,
         'name': server.name,
         'owned': format_columns.DictColumn(_resources(machine)),
+        'server_expires': record.server_expires,
+        'server_sha256': record.server_fingerprint,
         'ssh_port': record.ssh_port,
         'ssh_user': record.ssh_user,
         'state': machine.state,
@@ -48,18 +51,6 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
     if record.problems:
         row['problems'] = format_columns.ListColumn(list(record.problems))
     return tuple(row), tuple(row.values())
-
-
-def _certificates(machine: Machine) -> dict[str, str]:
-    record = machine.server.record
-    return {
-        'ca_expires': record.ca_expires,
-        'ca_sha256': record.ca_fingerprint,
-        'client_expires': record.client_expires,
-        'client_sha256': record.client_fingerprint,
-        'server_expires': record.server_expires,
-        'server_sha256': record.server_fingerprint,
-    }
 
 
 def _resources(machine: Machine) -> dict[str, str]:

@@ -115,9 +115,7 @@ _OVERRIDES = {
 }
 
 
-def request(
-    name: str, given: Mapping[str, Any], configured: object
-) -> CreateRequest:
+def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
     """Put the options together.
 
     :param given: fields of a CreateRequest; None where nothing was said.
@@ -137,9 +135,7 @@ def request(
         **said.get('properties', {}),
     }
     known = {f.name for f in dataclasses.fields(CreateRequest)}
-    return CreateRequest(
-        name=name, **{k: v for k, v in values.items() if k in known}
-    )
+    return CreateRequest(**{k: v for k, v in values.items() if k in known})
 
 
 def _configured(configured: object) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class Machines:
             )
         return self._machine(server)
 
-    def list(self, engine_timeout: float | None = None) -> list[Machine]:
+    def list(self, engine_timeout: float | None = None) -> Sequence[Machine]:
         """List the machines with one request to Nova.
 
         :param engine_timeout: seconds within which the engines are asked
@@ -142,7 +142,9 @@ class Machines:
         with self._files.lock(name, wait=False):
             yield
 
-    def _owners(self, name: str, server: MachineServer | None) -> list[str]:
+    def _owners(
+        self, name: str, server: MachineServer | None
+    ) -> Sequence[str]:
         """Give the ids of the machines to delete: one, or crashed ones'."""
         if server:
             return [server.record.id]

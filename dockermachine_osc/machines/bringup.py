@@ -13,29 +13,32 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.engine import ConsoleFacts, EngineSettings
     from dockermachine_osc.machines.creation import Draft
+    from dockermachine_osc.pki import Issued
     from dockermachine_osc.report import Steps
+    from dockermachine_osc.request import CreateRequest
     from dockermachine_osc.waiting import Deadline
 
-#: In the machine's folder until they have been handed over.
-SERVER_CERT, SERVER_KEY = 'server.pem', 'server-key.pem'
 #: Seconds after which a silent console is no longer waited for, if SSH
 #: answers. cloud-init writes the host's keys there within seconds.
 CONSOLE_PATIENCE = 60
-_CONSOLE_TAIL = 12
 
 
-def engine_settings(draft: Draft) -> EngineSettings:
+def engine_settings(request: CreateRequest, machine_id: str) -> EngineSettings:
     """Give what the set-up on the host has to know."""
     return engine.EngineSettings(
-        machine_id=draft.machine_id,
-        source=draft.request.engine_source,
-        version=draft.request.engine_version,
-        port=draft.request.engine_port,
+        machine_id=machine_id,
+        source=request.engine_source,
+        version=request.engine_version,
+        port=request.engine_port,
     )
 
 
 def bring_up(
-    cloud: Cloud, draft: Draft, deadline: Deadline, steps: Steps
+    cloud: Cloud,
+    draft: Draft,
+    issued: Issued,
+    deadline: Deadline,
+    steps: Steps,
 ) -> MachineServer:
     """Wait for the server, hand over the secrets, prove the engine.
 
@@ -44,15 +47,14 @@ def bring_up(
     :raises EngineFailure: if the engine cannot be set up or proven.
     :raises DeadlineExceeded: if a step takes too long.
     """
-    assert draft.server is not None
     steps.begin('Waiting for the server to become active')
-    server = cloud.wait_active(draft.server.id, deadline)
+    server = cloud.wait_active(draft.server_id, deadline)
     steps.begin("Waiting for the host's keys on the console")
     facts = _learn(cloud, draft, deadline)
     steps.begin('Waiting for SSH')
     _wait_ssh(draft, facts, deadline)
     steps.begin('Handing over the certificates')
-    key_line = _hand_over(draft, facts, deadline, steps)
+    key_line = _hand_over(draft, facts, issued, deadline, steps)
     steps.begin('Waiting for the engine')
     answer = _prove(draft, deadline)
     draft.record = draft.record.replace(
@@ -73,10 +75,9 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
     """
     from dockermachine_osc import host
 
-    assert draft.server is not None
     facts = engine.read_console('', draft.machine_id)
     for _ in deadline.polls(first=0.3):
-        text = cloud.console(draft.server.id)
+        text = cloud.console(draft.server_id)
         if text is None:
             return facts
         facts = engine.read_console(text, draft.machine_id)
@@ -91,7 +92,7 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
         'The server is ACTIVE, but neither its console showed the keys of '
         f'SSH nor did SSH at {draft.record.address} answer within '
         f'{deadline.seconds:g} s',
-        "Has the image cloud-init? See the console: openstack console log "
+        'Has the image cloud-init? See the console: openstack console log '
         f'show {draft.request.name} (create with --keep-on-failure)',
     )
 
@@ -128,7 +129,11 @@ def _way_in(draft: Draft) -> str:
 
 
 def _hand_over(
-    draft: Draft, facts: ConsoleFacts, deadline: Deadline, steps: Steps
+    draft: Draft,
+    facts: ConsoleFacts,
+    issued: Issued,
+    deadline: Deadline,
+    steps: Steps,
 ) -> str:
     """Do all the work on the host over one connection.
 
@@ -136,12 +141,11 @@ def _hand_over(
     """
     from dockermachine_osc import host
 
-    folder = draft.folder
     parcel = engine.handover(
-        engine_settings(draft),
-        folder.read(store.CA),
-        folder.read(SERVER_CERT),
-        folder.read(SERVER_KEY),
+        engine_settings(draft.request, draft.machine_id),
+        draft.authority.certificate,
+        issued.certificate,
+        issued.key,
         wait=int(deadline.remaining),
     )
     if not facts.host_keys:
@@ -152,21 +156,21 @@ def _hand_over(
     address, port = draft.record.address, _ssh_port(draft)
     login = _login(draft, facts)
     with host.connect(address, port, login, facts.host_keys) as there:
-        _pin(draft, there.key_line)
+        key_line = there.key_line
+        _pin(draft, key_line)
         result = there.run(
             parcel.command,
             parcel.stdin,
             on_line=lambda line: _progress(steps, line),
             timeout=max(1.0, deadline.remaining),
         )
-    engine.read_result(result.status, result.stdout, result.stderr)
-    folder.discard(SERVER_KEY)
-    return there.key_line
+    engine.outcome(result.status, result.stdout.splitlines())
+    return key_line
 
 
 def _progress(steps: Steps, line: str) -> None:
-    if text := engine.read_progress(line):
-        steps.begin(text)
+    if text := engine.progress(line):
+        steps.begin(text[:1].upper() + text[1:])
 
 
 def _login_user(draft: Draft, facts: ConsoleFacts) -> str:
@@ -201,7 +205,9 @@ def _prove(draft: Draft, deadline: Deadline) -> engine.EngineFacts:
     """Get a verified answer from the engine, as a Docker client would."""
     address, port = draft.record.address, draft.record.engine_port
     try:
-        return engine.wait_ready(address, port, draft.folder.path, deadline)
+        return engine.wait_ready(
+            address, port, draft.folder.path, deadline.moment
+        )
     except errors.EngineFailure as error:
         raise type(error)(
             f'The engine runs, but does not answer at {address} port {port}: '

@@ -12,8 +12,8 @@ from dockermachine_osc import contexts as docker_contexts
 from dockermachine_osc import engine, errors, pki, store
 from dockermachine_osc.machines import bringup, removal
 from dockermachine_osc.machines.api import local_facts
-from dockermachine_osc.machines.machine import local_record
-from dockermachine_osc.record import READY, Record, new_machine_id
+from dockermachine_osc.machines.machine import engine_url, local_record
+from dockermachine_osc.record import Record, new_machine_id
 from dockermachine_osc.report import Reporter, Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -39,7 +39,8 @@ class Draft:
     machine_id: str
     authority: pki.Authority
     record: Record
-    server: MachineServer | None = None
+    user_data: bytes
+    server_id: str = ''
     attached: tuple[str, str] | None = None
 
 
@@ -68,9 +69,9 @@ def create(
     with _taken_back(cloud, contexts, request, steps) as drafts:
         draft = _draft(request, plan, folder)
         drafts.append(draft)
-        _make(cloud, draft, steps)
-        server = bringup.bring_up(cloud, draft, deadline, steps)
-        _keep(contexts, draft, server, context)
+        issued = _make(cloud, draft, steps)
+        server = bringup.bring_up(cloud, draft, issued, deadline, steps)
+        _keep(contexts, draft, server, context, steps)
     return server
 
 
@@ -118,9 +119,7 @@ def _choose_context(
 # -------------------------------------------------------------------- make
 
 
-def _draft(
-    request: CreateRequest, plan: Plan, folder: MachineFolder
-) -> Draft:
+def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     """Make the keys: they are on disk before anything needs them."""
     machine_id = new_machine_id()
     authority = pki.Authority.create(request.name)
@@ -142,11 +141,21 @@ def _draft(
         ssh_port=request.ssh_port,
         image=str(plan.image.resource.name),
     )
-    return Draft(request, plan, folder, machine_id, authority, record)
+    user_data = engine.user_data(
+        bringup.engine_settings(request, machine_id),
+        plan.public_key,
+        request.user_data,
+    )
+    return Draft(
+        request, plan, folder, machine_id, authority, record, user_data
+    )
 
 
-def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
+def _make(cloud: Cloud, draft: Draft, steps: Steps) -> pki.Issued:
     """Make port, address and server, in that order.
+
+    :returns: the engine's certificate; its key is on no disk of this
+        workstation.
 
     The address comes before the server, so that the certificate knows its
     names and the record is complete from the server's first moment.
@@ -161,12 +170,15 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
         floating_ip_id=address_id,
         security_group_id=group,
     )
-    certificates = _issue(draft, fixed)
-    draft.record = draft.record.replace(**certificates)
+    names = [draft.record.address, fixed, draft.request.name]
+    issued = draft.authority.server([*names, *draft.request.tls_sans])
+    draft.record = draft.record.replace(**_certificates(draft, issued))
     steps.begin('Creating the server')
-    draft.server = cloud.make_server(
-        draft.request, draft.plan, port.id, draft.record, _user_data(draft)
+    server = cloud.make_server(
+        draft.request, draft.plan, port.id, draft.record, draft.user_data
     )
+    draft.server_id = server.id
+    return issued
 
 
 def _port(cloud: Cloud, draft: Draft) -> tuple[Port, str]:
@@ -183,7 +195,9 @@ def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
         taken = cloud.attach_floating_ip(plan.floating_ip, port)
         return taken.floating, taken.id
     if plan.external:
-        made = cloud.make_floating_ip(plan, port, draft.machine_id, name)
+        made = cloud.make_floating_ip(
+            plan.external, port, draft.machine_id, name
+        )
         return made.floating, made.id
     return '', ''
 
@@ -198,15 +212,8 @@ def _fixed_address(port: Port) -> str:
     )
 
 
-def _issue(draft: Draft, fixed: str) -> dict[str, str]:
-    """Issue the server's certificate; give what the record says of all.
-
-    The key stays in the folder until it has been handed over.
-    """
-    names = [draft.record.address, fixed, draft.request.name]
-    issued = draft.authority.server([*names, *draft.request.tls_sans])
-    draft.folder.write(bringup.SERVER_KEY, issued.key)
-    draft.folder.write(bringup.SERVER_CERT, issued.certificate)
+def _certificates(draft: Draft, issued: pki.Issued) -> dict[str, str]:
+    """Give what the record says of all certificates."""
     known = {
         'ca': draft.authority.certificate,
         'server': issued.certificate,
@@ -220,32 +227,34 @@ def _issue(draft: Draft, fixed: str) -> dict[str, str]:
     return found
 
 
-def _user_data(draft: Draft) -> bytes:
-    return engine.user_data(
-        bringup.engine_settings(draft),
-        draft.plan.public_key,
-        draft.request.user_data,
-    )
-
-
 # -------------------------------------------------------------------- keep
 
 
 def _keep(
-    contexts: Contexts, draft: Draft, server: MachineServer, context: str
+    contexts: Contexts,
+    draft: Draft,
+    server: MachineServer,
+    context: str,
+    steps: Steps,
 ) -> None:
     """Write down what this workstation has to know later."""
     draft.folder.save(local_facts(server) | {'context': context})
-    if context:
+    if not context:
+        return
+    try:
         contexts.write(
             context,
-            f'tcp://{server.record.address}:{server.record.engine_port}',
-            f'docker machine {draft.request.name}',
-            draft.machine_id,
-            draft.folder.read(store.CA),
-            draft.folder.read(store.CERT),
-            draft.folder.read(store.KEY),
+            engine_url(server.record.address, server.record.engine_port),
+            description=f'docker machine {draft.request.name}',
+            machine_id=draft.machine_id,
+            ca=draft.folder.read(store.CA),
+            cert=draft.folder.read(store.CERT),
+            key=draft.folder.read(store.KEY),
         )
+    except errors.StoreFailure as error:
+        # The machine is ready, and env works: no reason to take it back.
+        draft.folder.save(local_facts(server) | {'context': ''})
+        steps.warn(f'No Docker context was made: {error}')
 
 
 # --------------------------------------------------------------- take back
@@ -286,7 +295,7 @@ def _take_back(
         return 'Nothing was made.'
     draft, deadline = drafts[0], Deadline(REMOVAL_TIMEOUT)
     try:
-        server = draft.server or _find(cloud, draft.machine_id)
+        server = _find(cloud, draft)
         removed = removal.remove_from_cloud(
             cloud, draft.machine_id, server, deadline
         )
@@ -301,9 +310,8 @@ def _take_back(
     return f'Removed again: {", ".join(removed) or "nothing was made yet"}.'
 
 
-def _find(cloud: Cloud, machine_id: str) -> MachineServer | None:
-    """Find the server whose id never reached us."""
-    return next(iter(cloud.find(machine_id)), None)
-
-
-__all__ = ['READY', 'create']
+def _find(cloud: Cloud, draft: Draft) -> MachineServer | None:
+    """Find the server by its mark if its id never reached us."""
+    if draft.server_id:
+        return cloud.server(draft.server_id)
+    return next(iter(cloud.find(draft.machine_id)), None)
