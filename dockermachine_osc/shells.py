@@ -170,8 +170,10 @@ def _csh(text: str) -> str:
     if '\n' in text or '{' in text:
         # Both get lost, or run, in eval `...`.
         raise ValueError('it has a line break or a brace')
-    # Nothing is escaped within double quotes there, so it stands outside.
-    return _unsplit(re.sub(r'[\\$`"!]', r'"\\\g<0>"', text))
+    # Nothing is escaped within double quotes there, so it stands outside;
+    # so does what is special at the start of a word.
+    special = r'[\\$`"!]|(?<= )[~=]'
+    return _unsplit(re.sub(special, r'"\\\g<0>"', text))
 
 
 def _csh_literal(text: str) -> str:
