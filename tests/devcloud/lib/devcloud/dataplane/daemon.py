@@ -49,32 +49,37 @@ class DataPlane:
     """What was applied last, and how to get to what is wanted now."""
 
     def __init__(self, source: database.Database) -> None:
+        """:raises GuestError: when DEVCLOUD_HOST_PORTS makes no sense"""
         self._source = source
         self._policy = policy()
-        self._version: int | None = None
-        self._state: model.State | None = None
+        self._seen: tuple[int, links.Devices] | None = None
+        self._applied: tuple[model.State, links.Devices] | None = None
+        self._rules = ''
 
     def step(self) -> None:
-        """Apply what is wanted if something was committed since.
+        """Apply what is wanted if something was committed, or plugged.
 
         :raises GuestError: when the kernel refuses; the next step tries anew
         :raises sqlite3.Error: when the database cannot be read
+        :raises OSError: when a device goes meanwhile
         """
-        version = self._source.version()
-        if version == self._version:
+        seen = self._source.version(), links.taps()
+        if seen == self._seen:
             return
-        self._apply(self._source.read())
-        self._version = version
+        wanted = self._source.read(), seen[1]
+        if wanted != self._applied:
+            self._apply(wanted[0])
+        self._seen, self._applied = seen, wanted
 
     def _apply(self, state: model.State) -> None:
-        if state == self._state:
-            return
         began = time.monotonic()
-        text = nft.render(state, self._policy)
+        rules = nft.render(state, self._policy)
+        # first: a port without rules is denied, also one without a route
+        if rules != self._rules:
+            links.load_rules(rules)
+            (settings.current().run / 'dataplane.nft').write_text(rules)
+            self._rules = rules
         links.apply(state)
-        links.load_rules(text)
-        self._state = state
-        (settings.current().run / 'dataplane.nft').write_text(text)
         _say(f'{len(state.networks)} networks, {len(state.ports)} ports, '
              f'{len(state.floating_ips)} floating IPs: applied in '
              f'{(time.monotonic() - began) * 1000:.0f} ms')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
+from collections.abc import Iterable
 
 from devcloud.guest import names
 
@@ -13,6 +15,11 @@ class Subnet:
 
     cidr: str
     gateway: str | None
+
+    def has(self, address: str) -> bool:
+        """True for an address of this subnet."""
+        return (ipaddress.IPv4Address(address)
+                in ipaddress.IPv4Network(self.cidr))
 
     @property
     def gateway_with_prefix(self) -> str | None:
@@ -110,14 +117,18 @@ class State:
         return sorted({address for port in self.ports
                        if group in port.groups for address in port.addresses})
 
-    def connected(self) -> list[tuple[str, str]]:
-        """Pairs of tenant bridges that may talk, directed."""
-        pairs = {(n.bridge, n.bridge) for n in self.tenants}
-        bridges = {n.id: n.bridge for n in self.tenants}
+    def ports_of(self, networks: Iterable[Network]) -> list[Port]:
+        """The ports that guests have on these networks."""
+        wanted = {network.id for network in networks}
+        return [port for port in self.ports if port.network_id in wanted]
+
+    def reachable(self, network: Network) -> list[Network]:
+        """The tenant networks that one reaches, itself among them."""
+        inside = {network.id}
         for router in self.routers:
-            inside = [bridges[i] for i in router.networks if i in bridges]
-            pairs.update((a, b) for a in inside for b in inside)
-        return sorted(pairs)
+            if network.id in router.networks:
+                inside.update(router.networks)
+        return [n for n in self.tenants if n.id in inside]
 
     def with_gateway(self, external: str | None = None, *,
                      snat: bool = False) -> list[Network]:

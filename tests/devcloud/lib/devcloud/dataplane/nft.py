@@ -3,8 +3,8 @@
 
 Where a packet meets what, and why there:
 
-``leaving``   prerouting, before DNAT: a port's egress rules see the address
-              that the guest asked for, as at its tap on a cloud
+``leaving``   prerouting, before DNAT: no false sender, and a port's egress
+              rules, which see the address that the guest asked for
 ``floating``  prerouting and output: a floating IP becomes the fixed address
 ``crossing``  forward: which networks talk to which, and what leaves
 ``source``    postrouting: who asks for a floating IP is seen by the floating
@@ -21,6 +21,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from devcloud.dataplane import model
+from devcloud.guest import names
 
 # Not the outside.  169.254 also has the metadata service of a cloud that
 # this machine may itself run on.
@@ -29,17 +30,19 @@ PRIVATE = ('10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16',
 LINK_LOCAL = '169.254.0.0/16'
 OUT_PORTS = (53, 80, 443)
 PROTOCOLS = {'1': 'icmp', '6': 'tcp', '17': 'udp'}
+WITH_PORTS = ('tcp', 'udp', 'sctp', 'dccp', 'udplite')
 ANY_PROTOCOL = (None, 'any', '0')
 ANYWHERE = (None, '0.0.0.0/0')
 REPLIES = ['ct state related accept',
            'ct state established ct direction reply accept']
+REJECT = 'reject with icmp host-unreachable'
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
     """What does not come from Neutron."""
 
-    table: str                              # the tables' name
+    table: str                              # the table's name
     host_ports: tuple[str, ...] = ()        # of the host, open to guests
 
 
@@ -47,16 +50,16 @@ def _set(items: Iterable[str]) -> str:
     return '{ ' + ', '.join(items) + ' }'
 
 
+def _taps(ports: Iterable[model.Port]) -> str:
+    return _set(f'"{port.tap}"' for port in ports)
+
+
 def _chain(name: str, lines: Iterable[str]) -> list[str]:
     return [f'  chain {name} {{', *(f'    {line}' for line in lines), '  }']
 
 
 def _hook(kind: str, hook: str, priority: int) -> str:
-    return (f'type {kind} hook {hook} priority {priority}; policy accept;')
-
-
-def _devices(networks: Iterable[model.Network]) -> str:
-    return _set(f'"{n.bridge}"' for n in networks)
+    return f'type {kind} hook {hook} priority {priority}; policy accept;'
 
 
 # ------------------------------------------------------------ security groups
@@ -88,8 +91,7 @@ def _protocol(rule: model.Rule) -> str:
     if rule.low is not None and name == 'icmp':
         code = f' icmp code {rule.high}' if rule.high is not None else ''
         return f'icmp type {rule.low}{code}'
-    if rule.low is not None and name in ('tcp', 'udp', 'sctp', 'dccp',
-                                         'udplite'):
+    if rule.low is not None and name in WITH_PORTS:
         return f'{name} dport {rule.low}-{rule.high}'
     return f'ip protocol {name}'
 
@@ -114,38 +116,50 @@ def _group_chains(state: model.State) -> list[str]:
 
 
 def _judge(field: str, prefix: str, ports: Sequence[model.Port]) -> list[str]:
-    """To each address its port's chain; one that no port owns is denied."""
-    chains = [f'{address} : jump {prefix}_{port.id[:8]}'
-              for port in ports for address in port.addresses]
-    if not chains:
+    """To each port its chain; one that Neutron does not know is denied."""
+    if not ports:
         return ['drop']
-    addresses = [address for port in ports for address in port.addresses]
-    return [f'ip {field} vmap {_set(chains)}',
-            f'ip {field} {_set(addresses)} accept', 'drop']
+    chains = _set(f'"{port.tap}" : jump {prefix}_{port.id[:8]}'
+                  for port in ports)
+    return [f'{field} vmap {chains}', f'{field} {_taps(ports)} accept',
+            'drop']
 
 
-# --------------------------------------------------------------- the hooks
+# ---------------------------------------------------------------- the hooks
 def _leaving(state: model.State) -> list[str]:
     return [_hook('filter', 'prerouting', -150),
-            f'iifname != {_devices(state.tenants)} accept',
-            *REPLIES, *_judge('saddr', 'e', state.ports)]
+            f'iifname != "{names.all_taps()}" accept', 'jump own_address',
+            *REPLIES, *_judge('iifname', 'e', state.ports)]
+
+
+def _own_address(state: model.State) -> list[str]:
+    """No guest speaks with another's MAC or IP address, or IPv6."""
+    guarded = [p for p in state.ports if p.filtered]
+    own = [f'"{port.tap}" . {port.mac} . {address}'
+           for port in guarded for address in port.addresses]
+    lines = []
+    if own:
+        lines.append(f'iifname . ether saddr . ip saddr {_set(own)} return')
+    if guarded:
+        lines.append(f'iifname {_taps(guarded)} drop')
+    return lines
 
 
 def _entering(state: model.State) -> list[str]:
     return [_hook('filter', 'postrouting', 150),
-            f'oifname != {_devices(state.tenants)} accept',
-            *REPLIES, *_judge('daddr', 'i', state.ports)]
+            f'oifname != "{names.all_taps()}" accept',
+            *REPLIES, *_judge('oifname', 'i', state.ports)]
 
 
 def _floating(state: model.State) -> list[str]:
     """DNAT for guests whose router leads to the floating IP's network."""
     lines = [_hook('nat', 'prerouting', -100)]
     for external in sorted({f.network_id for f in state.floating_ips}):
-        near = state.with_gateway(external)
+        near = state.ports_of(state.with_gateway(external))
         pairs = [f'{f.address} : {f.fixed}' for f in state.floating_ips
                  if f.network_id == external]
         if near:
-            lines.append(f'iifname {_devices(near)} '
+            lines.append(f'iifname {_taps(near)} '
                          f'dnat ip to ip daddr map {_set(pairs)}')
     return lines
 
@@ -160,116 +174,105 @@ def _host_floating(state: model.State) -> list[str]:
 
 def _source(state: model.State) -> list[str]:
     lines = [_hook('nat', 'postrouting', 100)]
-    devices = _devices(state.tenants)
     seen = state.outside_addresses()
     if seen:
         pairs = _set(f'{fixed} : {outside}'
                      for fixed, outside in sorted(seen.items()))
-        lines.append(f'oifname {devices} ct status dnat '
+        lines.append(f'oifname "{names.all_taps()}" ct status dnat '
                      f'snat ip to ip saddr map {pairs}')
     cidrs = [s.cidr for n in state.with_gateway() for s in n.subnets]
     if cidrs:
-        lines.append(f'oifname != {devices} ip saddr {_set(cidrs)} '
-                     f'masquerade')
+        lines.append(f'oifname != "{names.all_taps()}" ip saddr '
+                     f'{_set(cidrs)} masquerade')
     return lines
 
 
 def _crossing(state: model.State) -> list[str]:
-    devices = _devices(state.tenants)
-    lines = [
+    ours = names.all_taps()
+    ways = [f'"{port.tap}" : goto from_{port.network_id[:8]}'
+            for port in state.ports]
+    return [
         _hook('filter', 'forward', 0),
-        f'iifname != {devices} oifname != {devices} accept',
+        f'iifname != "{ours}" oifname != "{ours}" accept',
         'tcp flags syn tcp option maxseg size set rt mtu',
-        *REPLIES]
-    pairs = _set(f'"{a}" . "{b}"' for a, b in state.connected())
-    floating = [f'{f.address} . {f.fixed}' for f in state.floating_ips]
-    near = state.with_gateway()
-    if floating and near:
-        lines.append(f'iifname {_devices(near)} ct status dnat '
-                     f'ct original ip daddr . ip daddr {_set(floating)} '
-                     f'accept')
-    lines += [f'ct status dnat iifname {devices} oifname {devices} drop',
-              f'iifname . oifname {pairs} accept',
-              f'oifname {devices} drop', *_way_out(state)]
-    return [*lines, f'iifname {devices} reject with icmp host-unreachable']
+        *REPLIES,
+        *([f'iifname vmap {_set(ways)}'] if ways else []),
+        # from elsewhere to a guest, or from a port that Neutron knows not
+        f'iifname "{ours}" {REJECT}', 'drop']
 
 
-def _way_out(state: model.State) -> list[str]:
-    """Through a router: names, and the web of the outside."""
-    behind = state.with_gateway()
-    if not behind:
-        return []
-    # without SNAT only a guest with a floating IP gets answers
-    hidden = state.with_gateway(snat=True)
-    floating = [f.fixed for f in state.floating_ips]
-    allowed = [f'iifname {_devices(hidden)}'] if hidden else []
-    if floating:
-        allowed.append(f'ip saddr {_set(floating)}')
-    lines = []
-    for match in allowed:
-        lines += [
-            f'{match} meta l4proto {{ tcp, udp }} th dport 53 '
-            f'ip daddr != {LINK_LOCAL} accept',
-            f'{match} ip daddr != {_set(PRIVATE)} '
-            f'meta l4proto {{ tcp, udp }} th dport '
-            f'{_set(map(str, OUT_PORTS))} accept',
-            # the answer to a ping, so that users can look for the outside
-            f'{match} ip daddr != {_set(PRIVATE)} icmp type echo-request '
-            f'accept']
+def _network_chains(state: model.State) -> list[str]:
+    lines: list[str] = []
+    for network in state.tenants:
+        lines += _chain(f'from_{network.id[:8]}', _ways(network, state))
     return lines
 
 
-def _to_host(state: model.State, policy: Policy) -> list[str]:
-    devices = _devices(state.tenants)
-    lines = [_hook('filter', 'input', 0),
-             f'iifname != {devices} accept', *REPLIES]
-    near = state.with_gateway()
+def _ways(network: model.Network, state: model.State) -> list[str]:
+    """Where the guests of a network get to; nowhere else."""
+    lines = []
+    if network in state.with_gateway():
+        floating = [f'{f.address} . {f.fixed}' for f in state.floating_ips]
+        if floating:
+            lines.append(f'ct status dnat ct original ip daddr . ip daddr '
+                         f'{_set(floating)} accept')
+    # whose floating IP has gone
+    lines.append(f'ct status dnat oifname "{names.all_taps()}" drop')
+    near = state.ports_of(state.reachable(network))
     if near:
-        routed = _devices(near)
+        lines.append(f'oifname {_taps(near)} accept')
+    return [*lines, f'oifname "{names.all_taps()}" {REJECT}',
+            *_way_out(network, state), REJECT]
+
+
+def _way_out(network: model.Network, state: model.State) -> list[str]:
+    """Through a router: names, the web of the outside, and pings."""
+    if network not in state.with_gateway():
+        return []
+    match = ''
+    if network not in state.with_gateway(snat=True):
+        # only a guest with a floating IP gets answers
+        floating = [f.fixed for f in state.floating_ips]
+        if not floating:
+            return []
+        match = f'ip saddr {_set(floating)} '
+    outside = f'{match}ip daddr != {_set(PRIVATE)}'
+    return [f'{match}ip daddr != {LINK_LOCAL} meta l4proto {{ tcp, udp }} '
+            f'th dport 53 accept',
+            f'{outside} meta l4proto {{ tcp, udp }} th dport '
+            f'{_set(map(str, OUT_PORTS))} accept',
+            f'{outside} icmp type echo-request accept']
+
+
+def _to_host(state: model.State, policy: Policy) -> list[str]:
+    ours = names.all_taps()
+    lines = [_hook('filter', 'input', 0),
+             f'iifname != "{ours}" accept', *REPLIES]
+    near = state.ports_of(state.with_gateway())
+    if near:
+        routed = _taps(near)
         lines += [f'iifname {routed} icmp type echo-request accept',
                   f'iifname {routed} meta l4proto {{ tcp, udp }} '
                   f'th dport 53 accept']
         if policy.host_ports:
             lines.append(f'iifname {routed} tcp dport '
                          f'{_set(policy.host_ports)} accept')
-    return [*lines, f'iifname {devices} reject with icmp host-unreachable']
-
-
-def _antispoof(ports: Sequence[model.Port]) -> list[str]:
-    """No guest speaks with another's MAC or IP address, or IPv6."""
-    lines = [_hook('filter', 'prerouting', 0)]
-    guarded = [p for p in ports if p.filtered]
-    own = [f'"{port.tap}" . {port.mac} . {address}'
-           for port in guarded for address in port.addresses]
-    if own:
-        lines += [f'iifname . ether saddr . {field} {_set(own)} accept'
-                  for field in ('ip saddr', 'arp saddr ip')]
-    if guarded:
-        taps = _set(f'"{port.tap}"' for port in guarded)
-        lines.append(f'iifname {taps} drop')
-    return lines
-
-
-def _table(family: str, name: str, chains: Iterable[str]) -> list[str]:
-    # naming it first makes the removal work when it is not there
-    head = f'table {family} {name}'
-    return [head, f'delete {head}', f'{head} {{', *chains, '}']
+    return [*lines, f'iifname "{ours}" {REJECT}']
 
 
 def render(state: model.State, policy: Policy) -> str:
-    """The text that replaces both tables in one transaction of nft."""
-    chains: list[str] = []
-    if state.tenants:
-        chains = [
-            *_group_chains(state),
-            *_chain('leaving', _leaving(state)),
-            *_chain('floating', _floating(state)),
-            *_chain('host_floating', _host_floating(state)),
-            *_chain('crossing', _crossing(state)),
-            *_chain('source', _source(state)),
-            *_chain('entering', _entering(state)),
-            *_chain('to_host', _to_host(state, policy))]
-    lines = [*_table('inet', policy.table, chains),
-             *_table('bridge', policy.table,
-                     _chain('antispoof', _antispoof(state.ports)))]
+    """The text that replaces the table in one transaction of nft."""
+    head = f'table inet {policy.table}'
+    # naming it first makes the removal work when it is not there
+    lines = [
+        head, f'delete {head}', f'{head} {{',
+        *_group_chains(state), *_network_chains(state),
+        *_chain('own_address', _own_address(state)),
+        *_chain('leaving', _leaving(state)),
+        *_chain('floating', _floating(state)),
+        *_chain('host_floating', _host_floating(state)),
+        *_chain('crossing', _crossing(state)),
+        *_chain('source', _source(state)),
+        *_chain('entering', _entering(state)),
+        *_chain('to_host', _to_host(state, policy)), '}']
     return '\n'.join(lines) + '\n'

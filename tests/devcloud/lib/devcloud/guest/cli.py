@@ -48,7 +48,7 @@ def _nic(text: str) -> ports.Nic:
         return ports.Nic.parse(text)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f'{text!r}: want bridge=BR,vif=DEV,mac=M,mtu=N') from None
+            f'{text!r}: want vif=DEV,mac=M,mtu=N') from None
 
 
 def start(args: argparse.Namespace) -> None:
@@ -109,7 +109,7 @@ def show(args: argparse.Namespace) -> None:
 
 
 def list_guests(args: argparse.Namespace) -> None:
-    rows = [instance.describe(name) for name in instance.names()]
+    rows = instance.describe_all()
     if args.json:
         print(json.dumps(rows, indent=1))
         return
@@ -193,7 +193,7 @@ def _add_power_verbs(verbs: 'argparse._SubParsersAction'
     verb.add_argument('--hostname')
     verb.add_argument('--uuid', type=uuid.UUID)
     verb.add_argument('--nic', type=_nic, action='append', default=[],
-                      metavar='bridge=BR,vif=DEV,mac=M,mtu=N')
+                      metavar='vif=DEV,mac=M,mtu=N')
     verb.add_argument('--dns', action='append', default=[],
                       metavar='ADDRESS')
     _add_wait(verb)

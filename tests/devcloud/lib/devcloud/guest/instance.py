@@ -34,16 +34,23 @@ class Config:
 
     @classmethod
     def load(cls, name: str) -> Config:
-        """:raises GuestError: when there is no such guest"""
+        """:raises GuestError: when there is no such guest, or another
+            version of this module has defined it
+        """
         try:
             text = directory(name, 'config.json').read_text()
         except FileNotFoundError:
             raise errors.GuestError(
                 f'no such instance: {name}',
                 errors.Code.NO_SUCH_INSTANCE) from None
-        fields = json.loads(text)
-        fields['nics'] = [ports.Nic(**nic) for nic in fields['nics']]
-        return cls(**fields)
+        try:
+            fields = json.loads(text)
+            fields['nics'] = [ports.Nic(**nic) for nic in fields['nics']]
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError):
+            raise errors.GuestError(
+                f'{name} is of another version of the devcloud: '
+                f'"destroy {name}" removes it') from None
 
     def save(self) -> None:
         write_json(self.name, 'config.json', dataclasses.asdict(self))
@@ -126,11 +133,11 @@ def define(config: Config, config_drive: pathlib.Path | None) -> None:
 
 def _require_own_macs(config: Config) -> None:
     own = {nic.mac for nic in config.nics}
-    for other in map(Config.load, names()):
-        for nic in other.nics:
-            if nic.mac in own:
+    for other in describe_all():
+        for nic in other.get('nics', ()):
+            if nic['mac'] in own:
                 raise errors.GuestError(
-                    f'MAC address {nic.mac} is that of {other.name}',
+                    f'MAC address {nic["mac"]} is that of {other["name"]}',
                     errors.Code.WRONG_STATE)
 
 
@@ -165,6 +172,21 @@ def describe(name: str) -> dict[str, typing.Any]:
         'uptime': round(time.time() - booted, 1)
         if running and booted else None,
     }
+
+
+def describe_all() -> list[dict[str, typing.Any]]:
+    """All guests; of those of another version just name and state."""
+    found = []
+    for name in names():
+        try:
+            found.append(describe(name))
+        except errors.GuestError as error:
+            # or destroyed meanwhile
+            if error.code is not errors.Code.NO_SUCH_INSTANCE:
+                found.append({
+                    'name': name, 'base': '?', 'hostname': '?', 'state':
+                    'running' if is_running(name) else 'stopped'})
+    return found
 
 
 def unfinished() -> list[pathlib.Path]:

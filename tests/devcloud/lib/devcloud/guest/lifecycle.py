@@ -97,6 +97,8 @@ def _start_supervisor(name: str) -> subprocess.Popen[bytes]:
     with instance.directory(name, 'supervisor.log').open('ab') as log:
         return subprocess.Popen(
             ['unshare', '--mount', '--propagation', 'slave', sys.executable,
+             # ignored by Python: it shows whose it is in the process table
+             '-X', f'devcloud={here.cloud_dir}',
              '-m', 'devcloud.guest', '_supervise', name],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd='/',
             start_new_session=True, env=environment)
@@ -194,8 +196,9 @@ def sweep(*, stopped: bool = False) -> list[str]:
             cgroups.kill(name)
             ports.disconnect(name)
             cgroups.remove(name)
-        ports.remove_ports({nic.vif for name in keep
-                            for nic in instance.Config.load(name).nics})
+        ports.remove_ports({nic['vif'] for row in instance.describe_all()
+                            for nic in row.get('nics', ())
+                            if row['name'] in keep})
         for path in instance.unfinished():
             found.add(path.name)
             shutil.rmtree(path)

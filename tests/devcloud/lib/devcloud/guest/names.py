@@ -19,7 +19,7 @@ def _device(kind: str, identity: str) -> str:
 
 
 def bridge(network_id: str) -> str:
-    """The bridge of a tenant network."""
+    """The bridge that stands for a tenant network; it has no ports."""
     return _device('b', network_id)
 
 
@@ -31,6 +31,11 @@ def external_bridge(network_id: str) -> str:
 def tap(port_id: str) -> str:
     """The host's end of a guest's port."""
     return _device('t', port_id)
+
+
+def all_taps() -> str:
+    """What nftables calls any port of this cloud."""
+    return _device('t', '') + '*'
 
 
 def is_tap(device: str) -> bool:

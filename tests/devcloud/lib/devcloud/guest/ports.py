@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's network namespace and its ports on the bridges."""
+"""A guest's network namespace and its ports.
+
+A port is a veth pair.  Its end on the host is on no bridge: the data plane
+routes to it.
+"""
 from __future__ import annotations
 
 import dataclasses
@@ -14,7 +18,6 @@ from devcloud.guest import names
 from devcloud.guest import process
 
 NETNS = pathlib.Path('/run/netns')
-SYS = pathlib.Path('/sys/class/net')
 PLUG_TRIES = 50
 PLUG_PAUSE_S = 0.1
 
@@ -23,31 +26,26 @@ PLUG_PAUSE_S = 0.1
 class Nic:
     """One network interface of a guest."""
 
-    bridge: str
     vif: str        # its end on the host
     mac: str
     mtu: int        # bytes
 
     @classmethod
     def parse(cls, text: str) -> Nic:
-        """From ``bridge=BR,vif=DEV,mac=M,mtu=N``.
+        """From ``vif=DEV,mac=M,mtu=N``.
 
         :raises ValueError: when it is not of that form
         """
         fields = dict(part.split('=', 1) for part in text.split(','))
-        if set(fields) != {'bridge', 'vif', 'mac', 'mtu'}:
+        if set(fields) != {'vif', 'mac', 'mtu'}:
             raise ValueError(text)
-        return cls(fields['bridge'], fields['vif'], fields['mac'].lower(),
+        return cls(fields['vif'], fields['mac'].lower(),
                    int(fields['mtu']))
 
 
 def namespace(guest: str) -> str:
     """The name of the guest's network namespace."""
     return f'devcloud-{settings.current().port}-{guest}'
-
-
-def bridge_exists(bridge: str) -> bool:
-    return (SYS / bridge / 'bridge').is_dir()
 
 
 def connect(guest: str, nics: list[Nic]) -> str:
@@ -71,20 +69,6 @@ def _plug(name: str, inside: str, nic: Nic) -> None:
     _make_pair(name, inside, nic)
     process.run('ip', '-n', name, 'link', 'set', inside, 'mtu', mtu)
     process.run('ip', 'link', 'set', nic.vif, 'mtu', mtu, 'up')
-    # without its bridge the port stays unplugged; the data plane plugs it
-    if bridge_exists(nic.bridge):
-        plug(nic.vif, nic.bridge)
-
-
-def plug(vif: str, bridge: str) -> None:
-    """Put a port on its bridge.
-
-    Isolated: two guests of a network talk through the host, so that the
-    host's rules see all that they say.
-    """
-    process.run('ip', 'link', 'set', vif, 'master', bridge)
-    process.run('ip', 'link', 'set', vif, 'type', 'bridge_slave', 'isolated',
-                'on')
 
 
 def _make_pair(name: str, inside: str, nic: Nic) -> None:

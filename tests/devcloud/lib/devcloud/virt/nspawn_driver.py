@@ -31,7 +31,6 @@ from devcloud.guest import base
 from devcloud.guest import errors
 from devcloud.guest import instance as guests
 from devcloud.guest import names
-from devcloud.guest import ports
 
 CONF = nova.conf.CONF
 NO_SUCH = errors.Code.NO_SUCH_INSTANCE
@@ -208,10 +207,11 @@ class NspawnDriver(driver.ComputeDriver):
     @staticmethod
     def _nic(vif: typing.Any) -> str:
         network = vif['network']
-        bridge = names.bridge(network['id'])
+        bridge = pathlib.Path('/sys/class/net',
+                              names.bridge(network['id']))
         end = time.monotonic() + BRIDGE_LIMIT_S
         # the data plane makes it within a moment of the network
-        while not ports.bridge_exists(bridge):
+        while not bridge.exists():
             if time.monotonic() > end:
                 raise GuestCommandError(
                     f'network {network["label"]} has no bridge after '
@@ -219,8 +219,8 @@ class NspawnDriver(driver.ComputeDriver):
                     f'subnet, or the data plane does not run')
             time.sleep(0.05)
         mtu = network.get_meta('mtu') or DEFAULT_MTU
-        return (f'--nic=bridge={bridge},vif={names.tap(vif["id"])},'
-                f'mac={vif["address"]},mtu={mtu}')
+        return (f'--nic=vif={names.tap(vif["id"])},mac={vif["address"]},'
+                f'mtu={mtu}')
 
     @staticmethod
     def _resolvers(network_info: typing.Any) -> list[str]:
