@@ -17,6 +17,7 @@ EXIT_UNSUPPORTED = 69
 EXIT_INSTALL = 70
 EXIT_CONFLICT = 71
 EXIT_START = 72
+EXIT_STAGING = 74
 EXIT_TIMEOUT = 75
 EXIT_SUDO = 77
 EXIT_NO_COMMAND = 127
@@ -25,16 +26,18 @@ _MAX_LINE = 400
 _MAX_TAIL = 40
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
 
-# What runs as root. Secrets come on stdin and never touch a disk on the way.
+# What runs as root; it never exits with 1, which is sudo's own. Secrets come
+# on stdin and touch no disk on their way.
 _ROOT = (
     'umask 077; d=$(mktemp -d /run/docker-machine.XXXXXX) && '
-    'tar -xf - -C "$d" && exec sh "$d/setup.sh" serve "$d" {wait}'
+    'tar -xf - -C "$d" || {{ rm -rf "$d"; exit {exit_staging}; }}; '
+    'exec sh "$d/setup.sh" serve "$d" {wait}'
 )
 # Single quotes only, no newline and no backslash: any login shell takes it.
 _COMMAND = (
     'exec sh -c \'if [ $(id -u) = 0 ]; then exec sh -c "$1"; fi; '
-    'sudo -n true >/dev/null 2>&1 || exit {exit_sudo}; '
-    "exec sudo -n sh -c \"$1\"' sh '{root}'"
+    'sudo -n sh -c "$1"; r=$?; if [ $r = 1 ]; then r={exit_sudo}; fi; '
+    "exit $r' sh '{root}'"
 )
 
 
@@ -96,7 +99,7 @@ def handover(
         'server.pem': certificate,
         'server-key.pem': key,
     }
-    root = _ROOT.format(wait=int(wait))
+    root = _ROOT.format(wait=int(wait), exit_staging=EXIT_STAGING)
     return Handover(
         _COMMAND.format(exit_sudo=EXIT_SUDO, root=root), _archive(files)
     )
@@ -143,7 +146,9 @@ def _failure(exit_code: int, said: dict[str, list[str]]) -> SetupFailed:
         cause = 'sudo asks the login user for a password.'
         hint = 'Log in as root, or let that user sudo without a password.'
     elif exit_code == EXIT_NO_COMMAND and not cause:
-        cause = 'A program that the set-up needs is missing (sudo, tar?).'
+        cause = 'A program that the set-up needs is missing (sudo?).'
+    elif exit_code == EXIT_STAGING and not cause:
+        cause = 'The host cannot unpack what it is handed (is tar there?).'
     return SetupFailed(
         cause or f'The set-up on the host ended with exit code {exit_code}.',
         hint,

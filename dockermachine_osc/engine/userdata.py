@@ -9,6 +9,7 @@ import email.mime.multipart
 import email.mime.text
 import gzip
 import json
+import shlex
 import zlib
 
 from dockermachine_osc import errors
@@ -29,6 +30,7 @@ _BEGINNINGS = (
     b'#part-handler',
     b'## template: jinja',
 )
+_INSTALL = ['sh', '/etc/docker-machine/setup.sh', 'install']
 # Ours comes second and in front: whatever merge rule the user's own part has
 # does not apply to it (cloudinit/handlers/cloud_config.py).
 _MERGE = 'list(prepend)+dict(recurse_array)+str()'
@@ -51,8 +53,12 @@ def user_data(
     :param extra: the user's own user data, of any type that cloud-init knows.
     :raises InvalidRequest: `extra` is of no such type, or too long.
     """
-    own = _cloud_config(settings, public_key, hold=HOLD if extra else 0)
-    data = _multipart(own, extra) if extra else own.encode()
+    if extra:
+        config = _cloud_config(settings, public_key, HOLD)
+        data = _multipart(config, extra)
+    else:
+        config = _cloud_config(settings, public_key, 0)
+        data = _text(config | {'runcmd': [_INSTALL]}).encode()
     if _encoded(data) > LIMIT:
         # cloud-init unpacks what is compressed as a whole.
         data = gzip.compress(data, mtime=0)
@@ -71,31 +77,40 @@ def _encoded(data: bytes) -> int:
 
 def _cloud_config(
     settings: engine_settings.EngineSettings, public_key: str, hold: int
-) -> str:
-    """JSON is YAML, and has no surprises in it."""
+) -> dict[str, object]:
     key = engine_settings.plain_key(public_key)
     script = gzip.compress(engine_settings.setup_script(), 9, mtime=0)
     early = ['cloud-init-per', 'instance', 'docker-machine', 'sh', '-c']
     early += [_EARLY, 'sh', base64.b64encode(script).decode()]
     early.append(settings.render(key, hold))
-    config = {
-        'ssh_authorized_keys': [key],
-        'bootcmd': [early],
-        'runcmd': [['sh', '/etc/docker-machine/setup.sh', 'install']],
-    }
+    return {'ssh_authorized_keys': [key], 'bootcmd': [early]}
+
+
+def _text(config: dict[str, object]) -> str:
+    """JSON is YAML, and has no surprises in it."""
     return _HEADER + json.dumps(config, indent=1) + '\n'
 
 
-def _multipart(own: str, extra: bytes) -> bytes:
+def _multipart(config: dict[str, object], extra: bytes) -> bytes:
+    """Join theirs and ours.
+
+    cloud-init runs scripts in the order of their file names. With a script
+    of ours instead of a runcmd all of theirs find an engine, also the first.
+    """
     whole = email.mime.multipart.MIMEMultipart()
     whole.attach(_extra_part(_decompressed(extra)))
-    part = email.mime.text.MIMEText(own, 'cloud-config', 'us-ascii')
+    part = _own_part(_text(config), 'cloud-config', 'docker-machine')
     part['X-Merge-Type'] = _MERGE
-    part.add_header(
-        'Content-Disposition', 'attachment', filename='docker-machine'
-    )
     whole.attach(part)
+    script = f'#!/bin/sh\nexec {shlex.join(_INSTALL)}\n'
+    whole.attach(_own_part(script, 'x-shellscript', '00-docker-machine'))
     return whole.as_bytes()
+
+
+def _own_part(text: str, kind: str, name: str) -> email.message.Message:
+    part = email.mime.text.MIMEText(text, kind, 'us-ascii')
+    part.add_header('Content-Disposition', 'attachment', filename=name)
+    return part
 
 
 def _extra_part(extra: bytes) -> email.message.Message:
@@ -112,8 +127,6 @@ def _extra_part(extra: bytes) -> email.message.Message:
     part = email.message.Message()
     part['Content-Type'] = 'text/plain'
     part['Content-Transfer-Encoding'] = 'base64'
-    # Scripts run in the order of their names, and "runcmd" is ours.
-    part.add_header('Content-Disposition', 'attachment', filename='user-data')
     part.set_payload(base64.encodebytes(extra.lstrip()).decode())
     return part
 

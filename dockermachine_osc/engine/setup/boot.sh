@@ -20,6 +20,10 @@ early() {
         hold_back
     fi
     background report
+    # As soon as the package sources are set; the user's own data come first.
+    [ "$hold" -gt 0 ] || [ ! -e "$RUN_DIR/pending" ] ||
+        background install --property After=cloud-config.service \
+            --property KillMode=process
 }
 
 # The engine must not come up without TLS, only to be restarted with it.
@@ -42,11 +46,13 @@ END
     ! engine_present || systemctl daemon-reload
 }
 
+# background VERB [OPTIONS]: beside cloud-init instead of inside of it.
 background() {
-    systemd-run --quiet --no-block --collect --unit "docker-machine-$1" \
-        --property DefaultDependencies=no \
-        sh "$HOME_DIR/setup.sh" "$1" ||
-        sh "$HOME_DIR/setup.sh" "$1" </dev/null >/dev/null 2>&1 &
+    verb=$1
+    shift
+    systemd-run --quiet --no-block --collect --unit "docker-machine-$verb" \
+        --property DefaultDependencies=no "$@" \
+        sh "$HOME_DIR/setup.sh" "$verb"
 }
 
 # ---- on the console -------------------------------------------------------
@@ -57,7 +63,7 @@ cloud_init_done() { [ -e "$ROOT/run/cloud-init/result.json" ]; }
 # in whose authorized_keys cloud-init has put it. Tells host keys as they come.
 report() {
     load_settings "$HOME_DIR/settings"
-    told=' '
+    told=''
     rounds=0
     while [ "$rounds" -lt 6000 ]; do
         rounds=$((rounds + 1))
@@ -70,24 +76,19 @@ report() {
         fi
         sleep 0.1
     done
-    [ "$told" != ' ' ] || console "failed no user has the machine's public key"
+    [ -n "$told" ] || console "failed no user has the machine's public key"
     tell_again
+}
+
+tell() {
+    case $NEWLINE$told in *"$NEWLINE$1$NEWLINE"*) return ;; esac
+    told=$told$1$NEWLINE
+    console "$1"
 }
 
 # Consoles lose lines at boot; by now it is quiet.
 tell_again() {
-    while [ "$told" != ' ' ]; do
-        line=${told%%;*}
-        console "${line# }"
-        told=${told#*;}
-        told=" ${told# }"
-    done
-}
-
-tell() {
-    case $told in *" $1;"*) return ;; esac
-    told="$told $1;"
-    console "$1"
+    printf '%s' "$told" | while IFS= read -r fact; do console "$fact"; done
 }
 
 tell_host_key() {
@@ -132,18 +133,18 @@ grants() {
 
 # ---- from runcmd ----------------------------------------------------------
 
+# Called twice where `early` could start it ahead of runcmd: then runcmd waits
+# for the first, so that cloud-init is not done before the engine is there.
 install_from_boot() {
     load_settings "$HOME_DIR/settings"
     [ "$source" != none ] || return 0
     if install_once; then
         console "installed $(engine_version)"
-        clean <"$LOG"
     else
         cause=$(sed -n 's/^failed //p' "$LOG" | tr -cd ' -~' | cut -c 1-200)
-        console "failed ${cause:-the installation ended with $code}"
-        clean <"$LOG"
-        return 1
+        console "failed ${cause:-the installation ended with an error}"
     fi
+    clean <"$LOG"
     await_handover
 }
 

@@ -28,6 +28,8 @@ LOG=$RUN_DIR/install.log
 # Sorts behind other drop-ins: it is the last ExecStart that counts.
 DROPIN=/etc/systemd/system/docker.service.d/zz-docker-machine.conf
 CR=$(printf '\r')
+NEWLINE='
+'
 
 EX_USAGE=64
 EX_UNSUPPORTED=69

@@ -290,19 +290,22 @@ last_line() {
     clean <"$LOG" | grep -v '^ *$\|^step ' | tail -n 1 | cut -c 1-200
 }
 
-# Install if need be, one at a time, and leave what came of it for `serve`.
+# Install if need be and leave what came of it for `serve`. Whoever comes
+# second waits for the first and takes over its result.
 install_once() {
     mkdir -p "$RUN_DIR"
     exec 9>"$RUN_DIR/lock"
     ! command -v flock >/dev/null || flock 9
-    : >"$LOG"
-    # No child may keep the lock: the engine itself could be one.
-    (
-        if engine_present; then require_version; else install_engine; fi
-    ) >"$LOG" 2>&1 9>&-
-    code=$?
-    say "$code" >"$RUN_DIR/result.new"
-    mv "$RUN_DIR/result.new" "$RUN_DIR/result"
+    if [ ! -e "$RUN_DIR/result" ]; then
+        : >"$LOG"
+        # No child may keep the lock: the engine itself could be one.
+        (
+            if engine_present; then require_version; else install_engine; fi
+        ) >"$LOG" 2>&1 9>&-
+        say "$?" >"$RUN_DIR/result.new"
+        mv "$RUN_DIR/result.new" "$RUN_DIR/result"
+    fi
     exec 9>&-
+    read -r code <"$RUN_DIR/result"
     return "$code"
 }

@@ -60,8 +60,8 @@ await_result() {
     done
     show_steps
     read -r code <"$RUN_DIR/result"
-    # Whoever comes next installs anew instead of hearing of this again.
-    rm -f "$RUN_DIR/pending" "$RUN_DIR/result"
+    # Whoever hands over next installs anew instead of hearing of this again.
+    rm -f "$RUN_DIR/pending"
     [ "$code" = 0 ] || installation_failed
 }
 
