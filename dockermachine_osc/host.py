@@ -56,6 +56,50 @@ class Result:
     stderr: str
 
 
+def check_key(public: str, key: Path | None) -> None:
+    """Make sure that the private half of a public key is at hand.
+
+    :param public: an OpenSSH public key, as Nova has it.
+    :param key: the private key file, or None for the agent and ~/.ssh.
+    :raises InvalidRequest: if it is not there, or another one.
+    """
+    wanted = public.split()[1:2]
+    if key:
+        has = _public_half(key)
+        if has and has != wanted:
+            raise errors.InvalidRequest(
+                f'{key} is not the private key of the key pair that was named',
+                'Compare: ssh-keygen -y -f <file>, and openstack keypair '
+                'show --public-key <key-name>',
+            )
+        return
+    at_hand = [k.get_base64() for k in paramiko.Agent().get_keys()]
+    for file in sorted(Path('~/.ssh').expanduser().glob('id_*')):
+        if file.suffix != '.pub':
+            at_hand += _public_half(file)
+    if wanted[0] not in at_hand:
+        raise errors.InvalidRequest(
+            'Neither the agent nor ~/.ssh has the private key of the key '
+            'pair that was named',
+            'Add it: ssh-add <file>, or name it with --ssh-key',
+        )
+
+
+def _public_half(key: Path) -> list[str]:
+    """Give the base64 part of a key file's public half, [] if unknown.
+
+    That of a key with a passphrase stands in the .pub file beside it.
+    """
+    try:
+        return [paramiko.PKey.from_path(key).get_base64()]
+    except (paramiko.SSHException, ValueError, OSError, TypeError):
+        pass
+    try:
+        return key.with_name(f'{key.name}.pub').read_text().split()[1:2]
+    except (OSError, ValueError):
+        return []
+
+
 def wait_open(address: str, port: int, deadline: Deadline) -> None:
     """Wait until something answers with an SSH banner.
 

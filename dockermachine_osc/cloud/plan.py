@@ -13,6 +13,7 @@ from dockermachine_osc.cloud.choices import Choice, Named
 from dockermachine_osc.request import EVERYWHERE
 
 if TYPE_CHECKING:
+    from openstack.compute.v2.availability_zone import AvailabilityZone
     from openstack.compute.v2.flavor import Flavor
     from openstack.image.v2.image import Image
     from openstack.network.v2.floating_ip import FloatingIP
@@ -82,6 +83,7 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
     :raises InvalidRequest: and below, whatever cannot work or is not clear.
     """
     _check_namesakes(request.name, survey)
+    _check_zone(request.availability_zone, survey)
     image = choices.image(request.image, survey)
     flavor = choices.flavor(request.flavor, survey, image.resource)
     port = _port(request, survey)
@@ -143,6 +145,20 @@ def _check_namesakes(name: str, survey: Survey) -> None:
         f"{what} '{name}' exists already in this project: {server.id}",
         f'Choose another name, {way_out}',
     )
+
+
+def _check_zone(wanted: str, survey: Survey) -> None:
+    zones = sorted({z.name for z in survey.zones if _is_available(z)})
+    # A host of the zone may be named too, as in nova:host1 (zone:host:node).
+    if wanted and wanted.partition(':')[0] not in zones:
+        raise errors.NotFound(
+            f"Availability zone '{failures.plain(wanted)}' does not exist. "
+            'There is: ' + (', '.join(map(failures.plain, zones)) or 'none'),
+        )
+
+
+def _is_available(zone: AvailabilityZone) -> bool:
+    return bool((zone.state or {}).get('available', True))
 
 
 def _port(request: CreateRequest, survey: Survey) -> Port | None:

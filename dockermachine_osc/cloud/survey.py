@@ -13,6 +13,7 @@ from dockermachine_osc import errors
 from dockermachine_osc.cloud import failures, groups
 
 if TYPE_CHECKING:
+    from openstack.compute.v2.availability_zone import AvailabilityZone
     from openstack.compute.v2.flavor import Flavor
     from openstack.compute.v2.keypair import Keypair
     from openstack.compute.v2.limits import AbsoluteLimits
@@ -54,6 +55,7 @@ class Survey:
     limits: AbsoluteLimits | None
     quota: QuotaDetails | None
     groups: tuple[SecurityGroup, ...] = ()
+    zones: tuple[AvailabilityZone, ...] = ()
     keypair: Keypair | None = None
     ports: tuple[Port, ...] = ()
     floating_ip: FloatingIP | None = None
@@ -106,15 +108,23 @@ def _compute_questions(
     connection: Connection, request: CreateRequest
 ) -> dict[str, _Question]:
     compute = connection.compute
-    exact = f'^{re.escape(request.name)}$'
     questions: dict[str, _Question] = {
         'namesakes': _listing(
             'look for servers of that name',
-            lambda: compute.servers(details=True, name=exact),
+            # Nova takes the name for a regular expression.
+            lambda: [
+                server
+                for server in compute.servers(details=True, name=request.name)
+                if server.name == request.name
+            ],
         ),
         'flavors': _listing('list flavors', compute.flavors),
         'limits': _optional(lambda: compute.get_limits().absolute),
     }
+    if request.availability_zone:
+        questions['zones'] = _listing(
+            'list availability zones', compute.availability_zones
+        )
     if request.key_name:
         questions['keypair'] = lambda: _keypair(connection, request.key_name)
     return questions
@@ -178,15 +188,21 @@ def _optional(ask: _Question) -> _Question:
 
 
 def _images(connection: Connection, wanted: str) -> tuple[Image, ...]:
-    """List the images of that name or id, or all when none is wanted."""
+    """List the images of that name or id; all when none is wanted or there.
+
+    All are what the error message offers instead of one that is not there.
+    """
     images: ImageProxy = connection.image  # type: ignore[assignment]
     with failures.step('list images'):
-        if not wanted:
-            return tuple(images.images(limit=_IMAGES_A_PAGE, status='active'))
+        found: tuple[Image, ...] = ()
         if _UUID.fullmatch(wanted):
-            found = images.find_image(wanted, ignore_missing=True)
-            return (found,) if found else ()
-        return tuple(images.images(name=wanted))
+            image = images.find_image(wanted, ignore_missing=True)
+            found = (image,) if image else ()
+        elif wanted:
+            found = tuple(images.images(name=wanted))
+        return found or tuple(
+            images.images(limit=_IMAGES_A_PAGE, status='active')
+        )
 
 
 def _keypair(connection: Connection, name: str) -> Keypair:

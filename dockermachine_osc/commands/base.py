@@ -104,6 +104,8 @@ def terminable() -> Iterator[None]:
     """Let SIGTERM end the command as Ctrl-C does, so that it cleans up."""
 
     def end(number: int, frame: FrameType | None) -> None:
+        # A second one must not stop the cleaning up.
+        signal.signal(number, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)

@@ -68,7 +68,7 @@ class ShowEnvironment(base.Command):
                 'Which machine?',
                 'See those there are: openstack docker machine list',
             )
-        shell = parsed_args.shell or shells.detect(os.environ)
+        shell = parsed_args.shell or shells.detect(os.environ, _parent())
         variables = (
             self._unset(parsed_args)
             if parsed_args.unset
@@ -107,6 +107,16 @@ class ShowEnvironment(base.Command):
         if parsed_args.no_proxy:
             variables.append(shells.no_proxy(os.environ, machine.address))
         return variables
+
+
+def _parent() -> str:
+    """Give the name of the process that runs us; $SHELL may be another."""
+    import psutil
+
+    try:
+        return str(psutil.Process(os.getppid()).name())
+    except psutil.Error:
+        return ''
 
 
 def _without_proxy_exception() -> tuple[str, str | None]:

@@ -24,6 +24,7 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
         'client_expires': record.client_expires,
         'created_at': server.created,
         'docker_context': machine.context or None,
+        'engine_answer': _answer(machine),
         'engine_port': record.engine_port,
         'engine_source': record.engine_source,
         'engine_version': _version(machine),

@@ -9,6 +9,9 @@ from typing import Any
 
 from dockermachine_osc.commands import base, fields
 
+#: Seconds for the engine to answer; only asked if its keys are here.
+_ENGINE_TIMEOUT = 3.0
+
 
 class ShowMachine(base.ShowOne):
     """Show everything known of a machine, secrets excepted"""
@@ -25,4 +28,5 @@ class ShowMachine(base.ShowOne):
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
         """Show one machine."""
-        return fields.fields(self.machines.show(parsed_args.machine))
+        machine = self.machines.show(parsed_args.machine, _ENGINE_TIMEOUT)
+        return fields.fields(machine)

@@ -62,6 +62,7 @@ def create(
     steps.begin('Checking')
     folder = files.machine(request.name)
     plan = cloud.plan(request)
+    _check_key(plan, request)
     _check_folder(cloud, folder, steps)
     context = _choose_context(cloud, contexts, request, steps)
     for note in plan.notes():
@@ -76,6 +77,15 @@ def create(
 
 
 # ------------------------------------------------------------------- check
+
+
+def _check_key(plan: Plan, request: CreateRequest) -> None:
+    if plan.public_key:
+        # Imported late: a machine's own key needs no check, and paramiko
+        # is then imported while the server boots.
+        from dockermachine_osc import host
+
+        host.check_key(plan.public_key, request.ssh_key)
 
 
 def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
@@ -277,6 +287,8 @@ def _taken_back(
             error.hint,
         ) from error
     except BaseException:
+        steps.warn(f"Interrupted at '{steps.current}'.")
+        steps.begin('Removing what was made')
         steps.warn(_take_back(cloud, contexts, request, drafts))
         raise
 
@@ -301,9 +313,10 @@ def _take_back(
         )
         if draft.attached:
             cloud.detach_floating_ip(*draft.attached)
-    except errors.MachineError as error:
+    except (errors.MachineError, KeyboardInterrupt) as error:
+        why = getattr(error, 'message', 'interrupted again')
         return (
-            f'Not all that was made could be removed: {error.message}\n'
+            f'Not all that was made could be removed: {why}\n'
             f'To remove the rest: {finish}'
         )
     removal.remove_locally(draft.folder, contexts, draft.machine_id)
