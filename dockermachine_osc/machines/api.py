@@ -14,6 +14,7 @@ from dockermachine_osc.cloud.api import only
 from dockermachine_osc.machines.machine import (
     Machine,
     has_keys,
+    local_facts,
     local_record,
 )
 from dockermachine_osc.machines.removal import (
@@ -184,20 +185,6 @@ class Machines:
 
 def _is(server: MachineServer | None, machine_id: str) -> bool:
     return server is not None and server.record.id == machine_id
-
-
-def local_facts(server: MachineServer) -> dict[str, object]:
-    """Give what the local record keeps so that ``env`` needs no network."""
-    record = server.record
-    return {
-        'id': record.id,
-        'server_id': server.id,
-        'address': record.address,
-        'engine_port': record.engine_port,
-        'access': record.access,
-        'ssh_user': record.ssh_user,
-        'ssh_port': record.ssh_port,
-    }
 
 
 def _ask_engines(machines: Sequence[Machine], timeout: float) -> list[Machine]:

@@ -11,26 +11,15 @@ from dockermachine_osc.record import READY
 if TYPE_CHECKING:
     from dockermachine_osc import host
     from dockermachine_osc.cloud import Cloud, MachineServer
-    from dockermachine_osc.engine import ConsoleFacts, EngineSettings
-    from dockermachine_osc.machines.creation import Draft
+    from dockermachine_osc.engine import ConsoleFacts
+    from dockermachine_osc.machines.draft import Draft
     from dockermachine_osc.pki import Issued
     from dockermachine_osc.report import Steps
-    from dockermachine_osc.request import CreateRequest
     from dockermachine_osc.waiting import Deadline
 
 #: Seconds after which a silent console is no longer waited for, if SSH
 #: answers. cloud-init writes the host's keys there within seconds.
 CONSOLE_PATIENCE = 60
-
-
-def engine_settings(request: CreateRequest, machine_id: str) -> EngineSettings:
-    """Give what the set-up on the host has to know."""
-    return engine.EngineSettings(
-        machine_id=machine_id,
-        source=request.engine_source,
-        version=request.engine_version,
-        port=request.engine_port,
-    )
 
 
 def bring_up(
@@ -142,7 +131,7 @@ def _hand_over(
     from dockermachine_osc import host
 
     parcel = engine.handover(
-        engine_settings(draft.request, draft.machine_id),
+        draft.engine,
         draft.authority.certificate,
         issued.certificate,
         issued.key,

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import contexts as docker_contexts
 from dockermachine_osc import engine, errors, pki, store
 from dockermachine_osc.machines import bringup, removal
-from dockermachine_osc.machines.api import local_facts
-from dockermachine_osc.machines.machine import engine_url, local_record
+from dockermachine_osc.machines.draft import Draft, engine_settings
+from dockermachine_osc.machines.machine import (
+    engine_url,
+    local_facts,
+    local_record,
+)
 from dockermachine_osc.record import Record, new_machine_id
 from dockermachine_osc.report import Reporter, Steps
 from dockermachine_osc.waiting import Deadline
@@ -27,21 +31,6 @@ if TYPE_CHECKING:
 
 #: Seconds that taking back a failed machine may last.
 REMOVAL_TIMEOUT = 180
-
-
-@dataclasses.dataclass
-class Draft:
-    """A machine in the making; filled in step by step."""
-
-    request: CreateRequest
-    plan: Plan
-    folder: MachineFolder
-    machine_id: str
-    authority: pki.Authority
-    record: Record
-    user_data: bytes
-    server_id: str = ''
-    attached: tuple[str, str] | None = None
 
 
 def create(
@@ -152,7 +141,7 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         image=str(plan.image.resource.name),
     )
     user_data = engine.user_data(
-        bringup.engine_settings(request, machine_id),
+        engine_settings(request, machine_id),
         plan.public_key,
         request.user_data,
     )

@@ -87,3 +87,17 @@ def local_record(folder: MachineFolder) -> dict[str, object]:
         return folder.load()
     except StoreFailure:
         return {}
+
+
+def local_facts(server: MachineServer) -> dict[str, object]:
+    """Give what the local record keeps so that ``env`` needs no network."""
+    record = server.record
+    return {
+        'id': record.id,
+        'server_id': server.id,
+        'address': record.address,
+        'engine_port': record.engine_port,
+        'access': record.access,
+        'ssh_user': record.ssh_user,
+        'ssh_port': record.ssh_port,
+    }
