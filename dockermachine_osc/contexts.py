@@ -42,8 +42,11 @@ class Contexts:
         self.config_dir = config_dir or _default_config_dir()
 
     def exists(self, name: str) -> bool:
-        """Whether there is a context of that name, whoever made it."""
-        return self._meta(name).exists()
+        """Whether there is a context of that name, whoever made it.
+
+        :raises StoreFailure: that cannot be told.
+        """
+        return self.owner(name) is not None
 
     def owner(self, name: str) -> str | None:
         """Tell the id of the machine that a context was made for.
@@ -79,7 +82,8 @@ class Contexts:
         """
         if not valid_name(name):
             raise InvalidRequest(f'Docker takes no context named {name!r}.')
-        if self.owner(name) not in (None, machine_id):
+        owner = self.owner(name)
+        if owner == '' or owner not in (None, machine_id):
             raise StoreFailure(
                 f'A Docker context named {name} exists and is not of this '
                 'machine.',
@@ -87,8 +91,7 @@ class Contexts:
             )
         files = {'ca.pem': ca, 'cert.pem': cert, 'key.pem': key}
         with explained(f'write the Docker context {name}', CONFIG_VARIABLE):
-            # The metadata come last: docker knows no context without them.
-            self._write_tls(name, {n: d for n, d in files.items() if d})
+            # The mark comes first, so that remove() finds what a crash left.
             self._write_meta(
                 name,
                 {
@@ -99,6 +102,7 @@ class Contexts:
                     },
                 },
             )
+            self._write_tls(name, {n: d for n, d in files.items() if d})
 
     def remove(self, name: str, machine_id: str) -> bool:
         """Remove a machine's context, and leave it if it is docker's current.
@@ -111,10 +115,8 @@ class Contexts:
         action = f'remove the Docker context {name}'
         with explained(action, CONFIG_VARIABLE):
             self._leave(name)
+            self._write_tls(name, {})
             shutil.rmtree(self._meta(name).parent)
-            tls = self._tls(name)
-            if tls.exists():
-                shutil.rmtree(tls)
         return True
 
     def _meta(self, name: str) -> Path:
@@ -152,7 +154,7 @@ class Contexts:
         path = (self.config_dir / 'config.json').resolve()
         try:
             settings = json.loads(path.read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return  # docker complains itself of a file it cannot read
         if not isinstance(settings, dict):
             return

@@ -234,7 +234,8 @@ _DIALECTS = {
         'eval ({command})',
     ),
     'tcsh': _CSH,
-    'csh': _CSH,
+    # The first csh, Debian's and the BSDs', takes no arguments to ':'.
+    'csh': dataclasses.replace(_CSH, comment='if (0) echo '),
     'powershell': _POWERSHELL,
     'pwsh': _POWERSHELL,
     'cmd': _Dialect(

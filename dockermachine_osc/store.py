@@ -363,7 +363,10 @@ class MachineFolder:
 def _default_root() -> Path:
     chosen = os.environ.get(files.ROOT_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as e:
+            raise StoreFailure(f'{files.ROOT_VARIABLE}={chosen}: {e}') from e
     return platformdirs.user_data_path('dockermachine-osc', appauthor=False)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ``env`` prints, evaluated in every shell that Debian packages.
 
-Needs no cloud, but zsh, fish, tcsh, ksh, mksh, busybox and emacs (Debian:
-apt-get install zsh fish tcsh ksh mksh busybox emacs-nox).
+Needs no cloud, but the shells. Debian: apt-get install busybox csh
+emacs-nox fish ksh mksh posh tcsh yash zsh
 """
 
 import os
@@ -31,29 +31,36 @@ PROGRAMS = {
     'bash': ('bash', ['bash', '-c']),
     'bash with history': ('bash', ['bash', '--norc', '-iHc']),
     'busybox': ('sh', ['busybox', 'sh', '-c']),
+    'posh': ('sh', ['posh', '-c']),
+    'yash': ('sh', ['yash', '-c']),
     'zsh': ('zsh', ['zsh', '-fc']),
     'zsh at a prompt': ('zsh', ['zsh', '-fic']),
     'ksh': ('ksh', ['ksh', '-c']),
     'mksh': ('ksh', ['mksh', '-c']),
     'fish': ('fish', ['fish', '--no-config', '-c']),
+    'csh': ('csh', ['bsd-csh', '-fc']),
     'tcsh': ('tcsh', ['tcsh', '-fc']),
+    'tcsh as csh': ('csh', ['tcsh', '-fc']),
     'tcsh with backslash_quote': ('tcsh', ['tcsh', '-fc']),
     'emacs': ('emacs', ['emacs', '--batch', '-Q', '--eval']),
 }
+CSH_QUOTED = 'eval "`cat text`"; exec env -0'
+CSH_UNQUOTED = 'eval `cat text`; exec env -0'
 TYPED = {
     'fish': 'eval (cat text); exec env -0',
-    'tcsh': 'eval "`cat text`"; exec env -0',
-    'tcsh with backslash_quote': (
-        'set backslash_quote; eval "`cat text`"; exec env -0'
-    ),
+    'csh': CSH_QUOTED,
+    'tcsh': CSH_QUOTED,
+    'tcsh as csh': CSH_QUOTED,
+    'tcsh with backslash_quote': f'set backslash_quote; {CSH_QUOTED}',
     'emacs': LISP,
 }
 #: As Docker Machine told its users, where that is another way.
 TYPED_WITHOUT_QUOTES = {
-    name: UNQUOTED
-    for name in PROGRAMS
-    if name not in ('fish', 'tcsh', 'emacs', 'tcsh with backslash_quote')
-} | {'tcsh': 'eval `cat text`; exec env -0'}
+    **{name: UNQUOTED for name in PROGRAMS if name not in TYPED},
+    'csh': CSH_UNQUOTED,
+    'tcsh': CSH_UNQUOTED,
+    'tcsh as csh': CSH_UNQUOTED,
+}
 
 HOSTILE = (
     '',
@@ -171,7 +178,7 @@ class TestShells(base.BaseTestCase):
         values = ['a\ntouch bad', '"\ntouch bad\n"', '\\\ntouch bad', '\t;\n']
         variables = [(f'V{n}', value) for n, value in enumerate(values)]
         for name, typed in TYPED_WITHOUT_QUOTES.items():
-            if PROGRAMS[name][0] != 'tcsh':
+            if 'csh' not in name:
                 self.evaluate(name, variables, typed)
 
     def test_what_a_shell_has_no_words_for(self):
@@ -179,9 +186,9 @@ class TestShells(base.BaseTestCase):
             shell: [v for v in HOSTILE if not self.words_for(shell, v)]
             for shell in PROGRAMS
         }
-        of_tcsh = [v for v in HOSTILE if '\n' in v or '{' in v]
+        of_csh = [v for v in HOSTILE if '\n' in v or '{' in v]
         self.assertEqual(
-            {name: of_tcsh if 'tcsh' in name else [] for name in PROGRAMS},
+            {name: of_csh if 'csh' in name else [] for name in PROGRAMS},
             refused,
         )
 

@@ -99,6 +99,7 @@ class TestWrite(ContextsTestCase):
         self.meta.parent.mkdir(parents=True)
         for content in (FOREIGN, '', '[]', '{"Metadata": null}', '\xff'):
             self.meta.write_text(content, encoding='latin-1')
+            self.assertRaises(errors.StoreFailure, self.write, machine_id='')
             error = self.assertRaises(errors.StoreFailure, self.write)
             self.assertIn('docker context rm web1', error.hint)
             self.assertEqual(content, self.meta.read_text('latin-1'))
@@ -123,6 +124,13 @@ class TestWrite(ContextsTestCase):
             error = self.assertRaises(errors.StoreFailure, self.write)
         self.assertIn('No space left', str(error))
         self.assertFalse(self.contexts.exists('web1'))
+
+    def test_what_a_crash_leaves_is_found(self):
+        self.folder.mkdir()
+        (self.folder / 'contexts').mkdir()
+        (self.folder / 'contexts' / 'tls').write_text('in the way')
+        self.assertRaises(errors.StoreFailure, self.write)
+        self.assertTrue(self.contexts.remove('web1', 'id1'))
 
     def test_no_permission(self):
         self.contexts = contexts.Contexts(Path('/sys/docker'))

@@ -48,7 +48,7 @@ EXPECTED = {
         '# eval (openstack docker machine env web1)\n'
     ),
     'tcsh': CSH,
-    'csh': CSH,
+    'csh': CSH.replace('\n: ', '\nif (0) echo '),
     'powershell': POWERSHELL,
     'pwsh': POWERSHELL,
     'cmd': (

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real files in real folders; only what cannot be had is put in by hand."""
 
-import errno
 import json
 import os
-import stat
 import subprocess
 import sys
 import threading
@@ -26,10 +24,6 @@ with scope.lock('web1'):
     print('held', flush=True)
     sys.stdin.read()
 """
-
-
-def mode(path):
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 class StoreTestCase(base.BaseTestCase):
@@ -64,6 +58,14 @@ class TestRoot(StoreTestCase):
                 'DOCKER_MACHINE_OSC_HOME', value
             ):
                 self.assertEqual(expected, store.Store().root)
+
+    def test_home_of_nobody(self):
+        self.useFixture(
+            fixtures.EnvironmentVariable(
+                'DOCKER_MACHINE_OSC_HOME', '~nobody-by-this-name/x'
+            )
+        )
+        self.assertFails('DOCKER_MACHINE_OSC_HOME', store.Store)
 
     def test_default(self):
         for name, value in (
@@ -205,87 +207,6 @@ class TestAliases(StoreTestCase):
         self.assertEqual(self.scope.key, self.store.recall('f' * 64).key)
 
 
-class TestFingerprint(base.BaseTestCase):
-    config = {
-        'auth': {
-            'auth_url': AUTH_URL,
-            'username': 'ann',
-            'password': 'secret',
-            'project_name': 'demo',
-            'project_domain_name': 'Default',
-            'user_domain_name': 'Default',
-        },
-        'region_name': 'RegionOne',
-        'cloud': 'devcloud',
-        'verbose_level': 1,
-    }
-
-    def changed(self, top=None, **auth):
-        config = self.config | (top or {})
-        return store.fingerprint(config | {'auth': config['auth'] | auth})
-
-    def test_what_does_not_identify(self):
-        same = store.fingerprint(self.config)
-        for other in (
-            self.changed(password='other'),
-            self.changed(token='other'),
-            self.changed(auth_url='https://keystone.example:5000'),
-            self.changed(trust_id=None, project_id=''),
-            self.changed({'cloud': 'another name for it'}),
-            self.changed({'verbose_level': 3, 'timing': True}),
-        ):
-            self.assertEqual(same, other)
-
-    def test_what_does(self):
-        others = {
-            store.fingerprint(self.config),
-            self.changed(auth_url='https://other.example:5000/v3'),
-            self.changed(username='bob'),
-            self.changed(project_name='other'),
-            self.changed(project_id='1234'),
-            self.changed(project_domain_name='Other'),
-            self.changed(user_domain_name='Other'),
-            self.changed(trust_id='1234'),
-            self.changed(system_scope='all'),
-            self.changed(application_credential_id='1234'),
-            self.changed({'region_name': 'RegionTwo'}),
-        }
-        self.assertEqual(11, len(others))
-
-    def test_from_the_environment(self):
-        """Such values stand in the auth section only after the login."""
-        before = {k: v for k, v in self.config.items() if k != 'auth'}
-        before |= self.config['auth'] | {'auth': {'project_name': 'demo'}}
-        self.assertEqual(
-            store.fingerprint(self.config), store.fingerprint(before)
-        )
-
-    def test_tenant_is_the_old_word(self):
-        auth = dict(self.config['auth'])
-        auth['tenant_name'] = auth.pop('project_name')
-        self.assertEqual(
-            store.fingerprint(self.config),
-            store.fingerprint(self.config | {'auth': auth}),
-        )
-
-    def test_only_the_cloud_tells(self):
-        auth = {'auth_url': AUTH_URL, 'token': 'secret'}
-        one, two = (
-            store.fingerprint({'auth': auth, 'cloud': cloud})
-            for cloud in ('one', 'two')
-        )
-        self.assertNotEqual(one, two)
-
-    def test_strange_configurations(self):
-        for config in (
-            {},
-            {'auth': None},
-            {'auth': 'x'},
-            {'auth': {'auth_url': 5, 'project_id': 7}},
-        ):
-            self.assertEqual(64, len(store.fingerprint(config)))
-
-
 class TestName(StoreTestCase):
     def test_valid(self):
         for name in ('a', '7', 'web1', 'Web-1.example', 'a..b', 'x' * 63):
@@ -316,153 +237,6 @@ class TestName(StoreTestCase):
             self.assertRaises(
                 errors.InvalidRequest, self.scope.lock(name).__enter__
             )
-
-
-class TestMachineFolder(StoreTestCase):
-    def setUp(self):
-        super().setUp()
-        self.machine = self.scope.machine('web1')
-        self.machine.create()
-
-    def test_for_the_owner_only_whatever_the_umask(self):
-        for mask in (0o000, 0o022, 0o777):
-            before = os.umask(mask)
-            self.addCleanup(os.umask, before)
-            scope = store.Store(self.folder / oct(mask)).scope('u', 'r', 'p')
-            scope.machine('web1').create()
-            scope.machine('web1').write(store.KEY, b'key')
-            scope.machine('web1').write(store.KEY, b'key again')
-            scope.machine('web1').save({'a': 1})
-            os.umask(before)
-            for path in (self.folder / oct(mask)).rglob('*'):
-                expected = 0o700 if path.is_dir() else 0o600
-                self.assertEqual(expected, mode(path), path)
-            self.assertEqual(0o700, mode(self.folder / oct(mask)))
-
-    def test_made_once(self):
-        self.assertTrue(self.machine.exists())
-        self.assertFails('already', self.machine.create)
-
-    def test_read_what_was_written(self):
-        self.machine.write(store.KEY, b'one')
-        self.machine.write(store.KEY, b'two')
-        self.assertTrue(self.machine.has(store.KEY))
-        self.assertEqual(b'two', self.machine.read(store.KEY))
-
-    def test_missing(self):
-        error = self.assertFails('key.pem', self.machine.read, store.KEY)
-        self.assertIn('web1', error.message)
-        self.assertIn('access granted', error.hint)
-
-    def test_unreadable(self):
-        (self.machine.path / store.KEY).mkdir()
-        self.assertFails('Cannot read', self.machine.read, store.KEY)
-
-    def test_no_folder(self):
-        gone = self.scope.machine('web2')
-        self.assertFails('Cannot write', gone.write, store.KEY, b'')
-        self.assertFails('web2', gone.read, store.KEY)
-        self.assertFails('web2', gone.load)
-
-    def test_only_plain_file_names(self):
-        for name in ('', '.', '..', '../web2', 'a/b', '/etc/passwd'):
-            for call in (self.machine.read, self.machine.has):
-                self.assertRaises(errors.InvalidRequest, call, name)
-            self.assertRaises(
-                errors.InvalidRequest, self.machine.write, name, b''
-            )
-
-    def test_a_failed_write_leaves_the_old_file(self):
-        self.machine.write(store.KEY, b'old')
-        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with mock.patch.object(os, 'fsync', side_effect=full):
-            error = self.assertFails(
-                'No space left', self.machine.write, store.KEY, b'new'
-            )
-        self.assertIn('Make room', error.hint)
-        self.assertEqual(b'old', self.machine.read(store.KEY))
-        self.assertEqual(1, len(list(self.machine.path.iterdir())))
-
-    def test_readers_see_whole_files(self):
-        contents = (b'a' * 300_000, b'b' * 300_000)
-        self.machine.write(store.KEY, contents[0])
-
-        def write():
-            for number in range(20):
-                self.machine.write(store.KEY, contents[number % 2])
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        self.addCleanup(writer.join)
-        while writer.is_alive():
-            self.assertIn(self.machine.read(store.KEY), contents)
-
-    def test_works_as_docker_cert_path(self):
-        self.assertEqual('web1', self.machine.path.name)
-        for name, expected in (
-            (store.CA, 'ca.pem'),
-            (store.CERT, 'cert.pem'),
-            (store.KEY, 'key.pem'),
-        ):
-            self.assertEqual(expected, name)
-
-
-class TestRecord(StoreTestCase):
-    def setUp(self):
-        super().setUp()
-        self.machine = self.scope.machine('web1')
-        self.machine.create()
-
-    def test_round_trip(self):
-        record = {'host': 'tcp://192.0.2.1:2376', 'schema': 'mine', 'n': [1]}
-        self.machine.save(record)
-        self.assertEqual(record, self.machine.load())
-
-    def test_damaged(self):
-        for content in (
-            b'',
-            b'{',
-            b'[]',
-            b'null',
-            b'{}',
-            b'\xff\xfe\x00',
-            b'{"schema": 1}',
-            b'{"schema": 1, "machine": []}',
-            b'{"schema": "1", "machine": {}}',
-            b'[' * 100_000,
-        ):
-            self.machine.write(store.RECORD, content)
-            error = self.assertFails('damaged', self.machine.load)
-            self.assertIn('known to the cloud', error.hint)
-
-    def test_newer(self):
-        self.machine.write(store.RECORD, b'{"schema": 2, "machine": {}}')
-        error = self.assertFails('newer release', self.machine.load)
-        self.assertIn('Upgrade', error.hint)
-
-
-class TestRemove(StoreTestCase):
-    def test_remove(self):
-        machine = self.scope.machine('web1')
-        machine.create()
-        machine.write(store.KEY, b'key')
-        self.scope.machine('web2').create()
-        machine.remove()
-        machine.remove()
-        self.assertEqual(['web2'], self.scope.names())
-
-    def test_links_are_not_followed(self):
-        outside = self.folder / 'outside'
-        outside.mkdir()
-        (outside / 'file').write_text('precious')
-        machine = self.scope.machine('web1')
-        machine.create()
-        (machine.path / 'link').symlink_to(outside)
-        machine.remove()
-        machine.path.symlink_to(outside)
-        machine.remove()
-        self.assertFalse(machine.path.is_symlink())
-        self.assertEqual('precious', (outside / 'file').read_text())
 
 
 class TestLock(StoreTestCase):
