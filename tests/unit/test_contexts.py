@@ -120,7 +120,7 @@ class TestWrite(ContextsTestCase):
 
     def test_disk_full(self):
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with mock.patch.object(os, 'fsync', side_effect=full):
+        with mock.patch.object(os, 'fsync', autospec=True, side_effect=full):
             error = self.assertRaises(errors.StoreFailure, self.write)
         self.assertIn('No space left', str(error))
         self.assertFalse(self.contexts.exists('web1'))

@@ -72,7 +72,7 @@ class TestMachineFolder(test_store.StoreTestCase):
     def test_a_failed_write_leaves_the_old_file(self):
         self.machine.write(store.KEY, b'old')
         full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        with mock.patch.object(os, 'fsync', side_effect=full):
+        with mock.patch.object(os, 'fsync', autospec=True, side_effect=full):
             error = self.assertFails(
                 'No space left', self.machine.write, store.KEY, b'new'
             )

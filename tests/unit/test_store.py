@@ -84,7 +84,9 @@ class TestRoot(StoreTestCase):
 
     def test_belongs_to_another_user(self):
         self.scope.machine('web1').create()
-        with mock.patch.object(os, 'geteuid', return_value=os.geteuid() + 1):
+        with mock.patch.object(
+            os, 'geteuid', autospec=True, return_value=os.geteuid() + 1
+        ):
             self.assertFails(
                 'belongs to another user',
                 self.store.scope,
