@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     if options.verb == 'status':
         return 0 if cloud.status() else _NOT_RUNNING
-    preflight.require_linux_root(options.verb)
+    preflight.require_root(options.verb)
     if options.verb == 'up':
         _up(cloud, settings, options.install_packages)
     elif options.verb == 'down':

@@ -99,7 +99,6 @@ class Cloud:
             self._sweep()
             self._remove_networks()
             shutil.rmtree(self._settings.cloud_dir, ignore_errors=True)
-        self._lock_path.unlink(missing_ok=True)
         if everything:
             self._remove_shared()
         report.say(f'destroyed {self._settings.cloud_dir}')
@@ -132,7 +131,8 @@ class Cloud:
     # ---------------------------------------------------------------- locks
     @property
     def _lock_path(self) -> pathlib.Path:
-        """Beside the folder, which `destroy` removes."""
+        """Beside the folder, which `destroy` removes; the lock stays, since
+        another launcher may wait for it."""
         return self._settings.cloud_dir.with_suffix('.lock')
 
     @contextlib.contextmanager

@@ -21,7 +21,6 @@ from devcloud import errors, processes
 from devcloud.guest import names
 from devcloud.settings import Settings
 
-_PYTHON = (3, 11)
 _SBIN = '/usr/local/sbin:/usr/sbin:/sbin'
 # Debian's package of each program, and of each file.
 _PROGRAMS = {
@@ -49,19 +48,8 @@ def extend_path() -> None:
     os.environ['PATH'] = f'{path}:{_SBIN}' if path else _SBIN
 
 
-def require_linux_root(verb: str) -> None:
-    """:raises DevcloudError: when not Linux, not root or an old Python"""
-    if sys.platform != 'linux':
-        raise errors.DevcloudError(
-            f'the devcloud needs Linux: its instances are systemd-nspawn '
-            f'containers. This is {sys.platform}; use a virtual machine with '
-            f'Debian or Ubuntu.'
-        )
-    if sys.version_info < _PYTHON:
-        raise errors.DevcloudError(
-            f'the devcloud needs Python {_PYTHON[0]}.{_PYTHON[1]} or newer, '
-            f'this is {sys.version.split()[0]} ({sys.executable}).'
-        )
+def require_root(verb: str) -> None:
+    """:raises DevcloudError: when not root"""
     if os.geteuid() != 0:
         raise errors.DevcloudError(
             f'"devcloud {verb}" must be run as root: it makes network '
