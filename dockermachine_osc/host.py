@@ -110,7 +110,9 @@ def wait_open(address: str, port: int, deadline: Deadline) -> None:
         problem = probe(address, port)
         if not problem:
             return
-    deadline.check(f'SSH at {address} port {port} did not answer ({problem})')
+    raise deadline.exceeded(
+        f'SSH at {address} port {port} did not answer ({problem})'
+    )
 
 
 def probe(address: str, port: int) -> str:

@@ -34,12 +34,12 @@ class Deadline:
         """Seconds left, never negative."""
         return max(0.0, self.seconds - self.elapsed)
 
-    def check(self, what: str, hint: str = '') -> None:
-        """Raise DeadlineExceeded, naming what was waited for, when over."""
-        if not self.remaining:
-            raise errors.DeadlineExceeded(
-                f'{what} within the {self.seconds:g} s of --timeout', hint
-            )
+    def exceeded(self, what: str, hint: str = '') -> errors.DeadlineExceeded:
+        """Make the error that says what did not happen in time."""
+        return errors.DeadlineExceeded(
+            f'{what} within {self.seconds:g} s',
+            hint or 'Give it longer with --timeout',
+        )
 
     def polls(
         self, first: float = 0.2, most: float = 2.0, factor: float = 1.25

@@ -7,7 +7,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import failures, groups, plan, servers, survey
+from dockermachine_osc.cloud import (
+    failures,
+    groups,
+    plan,
+    power,
+    servers,
+    survey,
+)
 from dockermachine_osc.record import Record, mark, read_mark
 from dockermachine_osc.waiting import Deadline
 
@@ -211,6 +218,22 @@ class Cloud:
             self._connection.compute.set_server_metadata(
                 server_id, **record.to_metadata()
             )
+
+    # --------------------------------------------------------- on and off
+
+    def start(self, server: MachineServer, deadline: Deadline) -> bool:
+        """Bring a server up; tell whether it was not."""
+        return power.start(self._connection, server, deadline)
+
+    def stop(self, server: MachineServer, deadline: Deadline) -> bool:
+        """Bring a server down; tell whether it was not."""
+        return power.stop(self._connection, server, deadline)
+
+    def restart(
+        self, server: MachineServer, deadline: Deadline, *, hard: bool
+    ) -> None:
+        """Reboot a server, or start it if it is off."""
+        power.restart(self._connection, server, deadline, hard=hard)
 
     # ------------------------------------------------------------ removing
 

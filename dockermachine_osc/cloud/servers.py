@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
@@ -121,13 +121,12 @@ def machines(connection: Connection) -> list[MachineServer]:
         return [from_sdk(s) for s in found if is_machine(s.metadata or {})]
 
 
-def wait_active(
+def watch(
     connection: Connection, server_id: str, deadline: Deadline
-) -> MachineServer:
-    """Wait until Nova says ACTIVE.
+) -> Iterator[MachineServer | None]:
+    """Yield a server again and again until the deadline; None if it is gone.
 
-    :raises CloudFailure: at once when Nova says ERROR, with its fault.
-    :raises DeadlineExceeded: if it takes longer than the deadline.
+    A fault of the API that passes is no answer, and asked again.
     """
     for _ in deadline.polls():
         try:
@@ -136,6 +135,18 @@ def wait_active(
             if not error.passing:
                 raise
             continue
+        yield server
+
+
+def wait_active(
+    connection: Connection, server_id: str, deadline: Deadline
+) -> MachineServer:
+    """Wait until Nova says ACTIVE.
+
+    :raises CloudFailure: at once when Nova says ERROR, with its fault.
+    :raises DeadlineExceeded: if it takes longer than the deadline.
+    """
+    for server in watch(connection, server_id, deadline):
         if server is None:
             raise errors.CloudFailure(
                 'The server disappeared while it was being built: somebody '
@@ -150,8 +161,7 @@ def wait_active(
                 'Another --flavor or --availability-zone may have room; '
                 'otherwise ask the operator',
             )
-    deadline.check('The server did not become ACTIVE')
-    raise AssertionError('polls end only at the deadline')
+    raise deadline.exceeded('The server did not become ACTIVE')
 
 
 def delete(connection: Connection, server_id: str) -> None:
@@ -166,14 +176,9 @@ def wait_gone(
     """Wait until Nova has forgotten a server.
 
     :raises CloudFailure: if it falls into ERROR instead.
+    :raises DeadlineExceeded: if it takes longer than the deadline.
     """
-    for _ in deadline.polls():
-        try:
-            server = get(connection, server_id)
-        except failures.ApiError as error:
-            if not error.passing:
-                raise
-            continue
+    for server in watch(connection, server_id, deadline):
         if server is None or server.status in ('DELETED', 'SOFT_DELETED'):
             return
         if server.status == 'ERROR' and server.task != 'deleting':
@@ -182,7 +187,7 @@ def wait_gone(
                 + (server.fault or 'it is in ERROR'),
                 'Try again; if it stays, ask the operator',
             )
-    deadline.check(f'Server {server_id} was not gone')
+    raise deadline.exceeded(f'Server {server_id} was not gone')
 
 
 def console(connection: Connection, server_id: str) -> str | None:

@@ -79,16 +79,14 @@ class Machines:
 
         :raises NotFound: and Ambiguous, as they say.
         """
-        machine = self._machine(only(self._cloud.find(name), name))
+        machine = self.get(name)
         if machine.folder:
             self._refresh(machine.server)
         if engine_timeout is None:
             return machine
         return _ask_engines([machine], engine_timeout)[0]
 
-    def delete(
-        self, name: str, reporter: Reporter, timeout: float = 300
-    ) -> bool:
+    def delete(self, name: str, timeout: float) -> bool:
         """Delete a machine, by name or id, with all that it owns.
 
         Finishes what a create or delete that was killed left behind.
@@ -105,13 +103,39 @@ class Machines:
             if not ids:
                 return self._forget(name)
             for machine_id in ids:
-                reporter.step(f'Deleting {name}')
                 own = server if _is(server, machine_id) else None
                 remove_from_cloud(
                     self._cloud, machine_id, own, Deadline(timeout)
                 )
                 self._remove_locally(name, machine_id)
         return True
+
+    def start(self, name: str, timeout: float) -> bool:
+        """Start a machine and wait for its engine; tell whether it was off.
+
+        :raises InvalidRequest: in a state that only its owner can end.
+        """
+        machine, deadline = self.get(name), Deadline(timeout)
+        changed = self._cloud.start(machine.server, deadline)
+        _await_engine(machine, deadline)
+        return changed
+
+    def stop(self, name: str, timeout: float) -> bool:
+        """Stop a machine; tell whether it was running."""
+        return self._cloud.stop(self.get(name).server, Deadline(timeout))
+
+    def restart(self, name: str, timeout: float, *, hard: bool) -> None:
+        """Reboot a machine and wait for its engine; start it if it is off."""
+        machine, deadline = self.get(name), Deadline(timeout)
+        self._cloud.restart(machine.server, deadline, hard=hard)
+        _await_engine(machine, deadline)
+
+    def get(self, name: str) -> Machine:
+        """Find one machine by name or id.
+
+        :raises NotFound: and Ambiguous, as they say.
+        """
+        return self._machine(only(self._cloud.find(name), name))
 
     # ---------------------------------------------------------- details
 
@@ -181,6 +205,20 @@ class Machines:
             return
         if local_record(folder).get('id') in (machine_id, None):
             remove_locally(folder, self._contexts, machine_id)
+
+
+def _await_engine(machine: Machine, deadline: Deadline) -> None:
+    """Wait for an engine whose keys are here; others cannot be asked."""
+    from dockermachine_osc import engine
+
+    record = machine.server.record
+    if machine.folder and record.address:
+        engine.wait_ready(
+            record.address,
+            record.engine_port,
+            machine.folder,
+            deadline.moment,
+        )
 
 
 def _is(server: MachineServer | None, machine_id: str) -> bool:

@@ -77,10 +77,9 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
         silent = deadline.elapsed > CONSOLE_PATIENCE
         if silent and not host.probe(draft.record.address, _ssh_port(draft)):
             return facts
-    raise errors.DeadlineExceeded(
+    raise deadline.exceeded(
         'The server is ACTIVE, but neither its console showed the keys of '
-        f'SSH nor did SSH at {draft.record.address} answer within '
-        f'{deadline.seconds:g} s',
+        f'SSH nor did SSH at {draft.record.address} answer',
         'Has the image cloud-init? See the console: openstack console log '
         f'show {draft.request.name} (create with --keep-on-failure)',
     )

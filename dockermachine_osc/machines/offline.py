@@ -7,7 +7,7 @@ import dataclasses
 import ipaddress
 from pathlib import Path
 
-from dockermachine_osc import errors, store
+from dockermachine_osc import errors, openssh, store
 from dockermachine_osc.machines.machine import engine_url, has_keys
 
 
@@ -19,6 +19,20 @@ class LocalMachine:
     cert_path: Path
     address: str
     engine_port: int
+    ssh_user: str = ''
+    ssh_port: int = 22
+
+    @property
+    def ssh_target(self) -> openssh.Target:
+        """Where the system's ssh finds the machine."""
+        key = self.cert_path / store.SSH_KEY
+        return openssh.Target(
+            self.address,
+            self.ssh_port,
+            self.ssh_user,
+            self.cert_path / store.KNOWN_HOSTS,
+            key if key.exists() else None,
+        )
 
     @property
     def url(self) -> str:
@@ -44,13 +58,14 @@ def local_machine(
     record = folder.load()
     try:
         address = str(ipaddress.ip_address(str(record['address'])))
-        port = int(str(record['engine_port']))
+        ports = [int(str(record[k])) for k in ('engine_port', 'ssh_port')]
     except (KeyError, ValueError):
         raise errors.StoreFailure(
             f"The local record of machine '{name}' has no address",
             f'Read it from the cloud: openstack docker machine show {name}',
         ) from None
-    return LocalMachine(name, folder.path, address, port)
+    user = str(record.get('ssh_user') or '')
+    return LocalMachine(name, folder.path, address, ports[0], user, ports[1])
 
 
 def _unknown(

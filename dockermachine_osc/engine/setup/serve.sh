@@ -183,26 +183,29 @@ derive() {
 
 write_dropin() {
     file=$ROOT$DROPIN
-    dropin "$command" >"$RUN_DIR/dropin"
-    ! same "$RUN_DIR/dropin" "$file" || return 0
-    changed=yes
     rm -f "$RUN_DIR/dropin.before"
-    [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
-    (
-        umask 022
-        mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
-            mv -f "$file.new" "$file"
-    ) || fail "$EX_START" "$file cannot be written"
-    systemctl daemon-reload
+    dropin "$command" >"$RUN_DIR/dropin"
+    if ! same "$RUN_DIR/dropin" "$file"; then
+        changed=yes
+        [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
+        (
+            umask 022
+            mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
+                mv -f "$file.new" "$file"
+        ) || fail "$EX_START" "$file cannot be written"
+        systemctl daemon-reload
+    fi
     case $(systemctl show -p ExecStart --value docker.service) in
-    */etc/docker-machine/server-key.pem*) ;;
-    *) put_back && fail "$EX_CONFLICT" \
-        'another drop-in of docker.service sets ExecStart after ours' \
-        'systemctl cat docker.service shows it; rename it so that it sorts before zz-docker-machine.conf' ;;
+    *--tlskey=/etc/docker-machine/server-key.pem*) return ;;
     esac
+    put_back
+    fail "$EX_CONFLICT" \
+        "$unit_file sets the ExecStart of docker.service after we do" \
+        "rename it so that it sorts before ${DROPIN##*/}"
 }
 
 put_back() {
+    [ "$changed" = yes ] || return 0
     if [ -e "$RUN_DIR/dropin.before" ]; then
         cat "$RUN_DIR/dropin.before" >"$ROOT$DROPIN"
     else
@@ -215,17 +218,18 @@ put_back() {
 
 start_engine() {
     state=$(systemctl show -p ActiveState --value docker.service)
+    since=$(date +%s)
     case $state-$changed in
     active-no) step 'the engine is as it should be' ;;
     active-* | activating-* | reloading-*)
         step 'restarting the engine with TLS'
-        systemctl restart docker.service || start_failed
+        systemctl restart docker.service 2>/dev/null || start_failed
         ;;
     *)
         step 'starting the engine'
         # Somebody may have knocked at the socket while it was held back.
         systemctl reset-failed docker.service docker.socket 2>/dev/null
-        systemctl start docker.service || start_failed
+        systemctl start docker.service 2>/dev/null || start_failed
         ;;
     esac
     systemctl -q is-enabled docker.service 2>/dev/null ||
@@ -233,17 +237,23 @@ start_engine() {
     listening || start_failed
 }
 
-# An engine that ran before runs again as it did; containers wait for it.
+# An engine that ran before runs again as it did; its containers wait for it.
 start_failed() {
-    journalctl -q -b -u docker.service -n 25 -o cat --no-pager 2>/dev/null | tail_of
-    case $state in
-    active)
+    # Only the last try: systemd may have made several.
+    journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
+        2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
+            END { printf "%s", text }' >"$RUN_DIR/journal"
+    tail_of <"$RUN_DIR/journal"
+    cause=$(clean <"$RUN_DIR/journal" |
+        grep -oE '(failed to (start daemon|load listeners)|unable to configure|unknown( shorthand)? flag).*' |
+        tail -n 1 | cut -c 1-200)
+    if [ "$state" = active ]; then
         put_back
-        systemctl restart docker.service &&
+        ! systemctl restart docker.service 2>/dev/null ||
             step 'the engine runs again as it did before'
-        ;;
-    esac
-    fail "$EX_START" "the engine does not run with TLS on port $port" \
+    fi
+    fail "$EX_START" \
+        "the engine does not run with TLS on port $port${cause:+: $cause}" \
         'journalctl -u docker.service on the host has the whole story'
 }
 

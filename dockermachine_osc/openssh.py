@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Command lines of the system's ssh, scp and sshfs for a machine.
+
+The user's own ~/.ssh/config applies as always, ProxyJump included; the key
+and the pinned host key are the machine's. Pure: nothing is run here.
+Options: ssh_config(5), scp(1), sshfs(1).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path
+
+from dockermachine_osc import errors
+
+#: machine:path or user@machine:path; one letter is a drive of Windows.
+_REMOTE = re.compile(
+    r'(?:(?P<user>[a-z_][a-z0-9_-]*)@)?'
+    r'(?P<machine>[A-Za-z0-9][A-Za-z0-9.-]+):(?P<path>.*)',
+    re.DOTALL,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Where and how to log in; ``key`` None leaves that to the agent."""
+
+    address: str
+    port: int
+    user: str
+    known_hosts: Path
+    key: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A path, on this workstation if ``machine`` is empty."""
+
+    path: str
+    machine: str = ''
+    user: str = ''
+
+
+def place(text: str) -> Place:
+    """Read an operand of scp or mount.
+
+    Like scp, take it for a local path if a slash comes before the colon.
+    """
+    found = _REMOTE.fullmatch(text)
+    if not found:
+        return Place(text)
+    return Place(found['path'], found['machine'], found['user'] or '')
+
+
+def ssh(target: Target, command: Sequence[str], user: str = '') -> list[str]:
+    """Give the command line that logs in or runs a command."""
+    return [
+        'ssh',
+        *_options([target]),
+        '-p',
+        str(target.port),
+        '-l',
+        user or target.user,
+        target.address,
+        *(['--', *command] if command else []),
+    ]
+
+
+def scp(
+    places: Sequence[Place],
+    targets: Sequence[Target | None],
+    *,
+    recursive: bool = False,
+    quiet: bool = False,
+) -> list[str]:
+    """Give the command line that copies.
+
+    :param targets: one a place, None for a local one.
+    :raises InvalidRequest: if all places are local.
+    """
+    remote = [t for t in targets if t is not None]
+    if not remote:
+        raise errors.InvalidRequest(
+            'Neither of the two is on a machine',
+            'Name one as <machine>:<path>',
+        )
+    flags = ['-r'] * recursive + ['-q'] * quiet + ['-3'] * (len(remote) > 1)
+    operands = [_operand(p, t) for p, t in zip(places, targets, strict=True)]
+    return ['scp', *flags, *_options(remote), '--', *operands]
+
+
+def sshfs(target: Target, there: Place, mountpoint: str) -> list[str]:
+    """Give the command line that mounts a machine's folder here."""
+    user = there.user or target.user
+    host = f'[{target.address}]' if ':' in target.address else target.address
+    return [
+        'sshfs',
+        *_options([target]),
+        '-p',
+        str(target.port),
+        f'{user}@{host}:{there.path}',
+        mountpoint,
+    ]
+
+
+def _options(targets: Sequence[Target]) -> list[str]:
+    """Give the options that pin hosts and name keys.
+
+    Both hosts of a copy between machines find theirs among all.
+    """
+    files = ' '.join(f'"{t.known_hosts}"' for t in targets)
+    options = [
+        '-o',
+        f'UserKnownHostsFile={files}',
+        '-o',
+        'StrictHostKeyChecking=yes',
+    ]
+    keys = [t.key for t in targets if t.key]
+    if len(keys) == len(targets):
+        options += ['-o', 'IdentitiesOnly=yes']
+    for key in keys:
+        options += ['-o', f'IdentityFile="{key}"']
+    return options
+
+
+def _operand(at: Place, target: Target | None) -> str:
+    if target is None:
+        # Neither an option nor, with a colon in its name, a host.
+        safe = at.path.startswith(('/', './', '../', '~'))
+        return at.path if safe else f'./{at.path}'
+    host = f'[{target.address}]' if ':' in target.address else target.address
+    user = at.user or target.user
+    # scp takes the path of such a URL as relative to the home folder, an
+    # absolute one has two slashes.
+    path = urllib.parse.quote(at.path)
+    return f'scp://{user}@{host}:{target.port}/{path}'
