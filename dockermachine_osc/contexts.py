@@ -90,19 +90,21 @@ class Contexts:
                 f'Remove it ("docker context rm {name}") or rename it.',
             )
         files = {'ca.pem': ca, 'cert.pem': cert, 'key.pem': key}
+        document = {
+            'Name': name,
+            'Metadata': {'Description': description, MARK: machine_id},
+            'Endpoints': {'docker': {'Host': host, 'SkipTLSVerify': False}},
+        }
         with explained(f'write the Docker context {name}', CONFIG_VARIABLE):
-            # The mark comes first, so that remove() finds what a crash left.
-            self._write_meta(
-                name,
-                {
-                    'Name': name,
-                    'Metadata': {'Description': description, MARK: machine_id},
-                    'Endpoints': {
-                        'docker': {'Host': host, 'SkipTLSVerify': False}
-                    },
-                },
-            )
-            self._write_tls(name, {n: d for n, d in files.items() if d})
+            try:
+                # The mark first: remove() then finds what a crash leaves.
+                self._write_meta(name, document)
+                self._write_tls(name, {n: d for n, d in files.items() if d})
+            except OSError:
+                if owner is None:
+                    shutil.rmtree(self._tls(name), ignore_errors=True)
+                    shutil.rmtree(self._meta(name).parent, ignore_errors=True)
+                raise
 
     def remove(self, name: str, machine_id: str) -> bool:
         """Remove a machine's context, and leave it if it is docker's current.

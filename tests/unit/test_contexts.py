@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from unittest import mock
@@ -125,12 +126,28 @@ class TestWrite(ContextsTestCase):
         self.assertIn('No space left', str(error))
         self.assertFalse(self.contexts.exists('web1'))
 
-    def test_what_a_crash_leaves_is_found(self):
-        self.folder.mkdir()
-        (self.folder / 'contexts').mkdir()
+    def test_what_a_crash_leaves_is_removed(self):
+        self.write()
+        (self.tls / 'docker' / 'key.pem').unlink()
+        self.assertTrue(self.contexts.remove('web1', 'id1'))
+        self.assertFalse(self.tls.exists())
+        self.write()
+        shutil.rmtree(self.tls)
+        self.assertTrue(self.contexts.remove('web1', 'id1'))
+
+    def test_no_half_context(self):
+        (self.folder / 'contexts').mkdir(parents=True)
         (self.folder / 'contexts' / 'tls').write_text('in the way')
         self.assertRaises(errors.StoreFailure, self.write)
-        self.assertTrue(self.contexts.remove('web1', 'id1'))
+        self.assertFalse(self.meta.parent.exists())
+
+    def test_a_failed_renewal_is_still_ours(self):
+        self.write()
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch.object(os, 'fsync', autospec=True, side_effect=full):
+            self.assertRaises(errors.StoreFailure, self.write)
+        self.assertEqual('id1', self.contexts.owner('web1'))
+        self.assertTrue((self.tls / 'docker' / 'key.pem').exists())
 
     def test_no_permission(self):
         self.contexts = contexts.Contexts(Path('/sys/docker'))
