@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from dockermachine_osc.errors import InvalidRequest, StoreFailure
@@ -141,7 +142,7 @@ class Contexts:
         for filename, data in files.items():
             write_whole(folder / 'docker' / filename, data)
 
-    def _write_meta(self, name: str, document: dict[str, object]) -> None:
+    def _write_meta(self, name: str, document: Mapping[str, object]) -> None:
         path = self._meta(name)
         self._make(path.parent)
         write_whole(path, json.dumps(document).encode())
