@@ -100,6 +100,16 @@ class TerminalReporter:
 
 
 @contextmanager
+def interrupts_left_to_child() -> Iterator[None]:
+    """Leave Ctrl-C to the program that we run, which gets it too."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM end the command as Ctrl-C does, so that it cleans up."""
 

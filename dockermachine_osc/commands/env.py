@@ -9,7 +9,7 @@ import shlex
 import sys
 import urllib.parse
 
-from dockermachine_osc.commands import base
+from dockermachine_osc.commands import base, offline
 from dockermachine_osc.errors import InvalidRequest
 
 _VARIABLES = (
@@ -20,15 +20,12 @@ _VARIABLES = (
 )
 
 
-class ShowEnvironment(base.Command):
+class ShowEnvironment(offline.Offline, base.Command):
     """Print the commands that point a shell's docker at a machine
 
     Reads only files of this workstation: it works without a network, for
     the machines that were created here.
     """
-
-    # No token is fetched: the answer lies on this workstation.
-    auth_required = False
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
@@ -90,16 +87,9 @@ class ShowEnvironment(base.Command):
     def _set(
         self, parsed_args: argparse.Namespace
     ) -> list[tuple[str, str | None]]:
-        from dockermachine_osc import shells, store
-        from dockermachine_osc.machines import local_machine
+        from dockermachine_osc import shells
 
-        config = self.app.client_manager.get_configuration()
-        machine = local_machine(
-            store.Store(),
-            store.fingerprint(config),
-            str(config.get('cloud') or ''),
-            parsed_args.machine,
-        )
+        machine = self.local_machine(parsed_args.machine)
         values = ('1', machine.url, str(machine.cert_path), machine.name)
         variables: list[tuple[str, str | None]] = list(
             zip(_VARIABLES, values, strict=True)
