@@ -269,12 +269,14 @@ def _taken_back(
         yield drafts
     except errors.MachineError as error:
         where = f"'{steps.current}' after {steps.elapsed:.0f} s"
-        raise type(error)(
+        # The same error goes on: those of other rooms have more to them than
+        # a message.
+        error.message = (
             f"Machine '{request.name}' was not created: it failed at "
             f'{where}.\n{error.message}\n'
-            + _take_back(cloud, contexts, request, drafts),
-            error.hint,
-        ) from error
+            + _take_back(cloud, contexts, request, drafts)
+        )
+        raise
     except BaseException:
         steps.warn(f"Interrupted at '{steps.current}'.")
         steps.begin('Removing what was made')
