@@ -13,8 +13,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from openstack import exceptions as sdk_exceptions
 
 from dockermachine_osc.cloud import failures
 
@@ -37,8 +40,10 @@ class Rules:
 
     @classmethod
     def of(cls, cidrs: Iterable[str], ports: Iterable[int]) -> Rules:
-        """Make the set of rules from any order, with repetitions or not."""
-        return cls(tuple(sorted(set(cidrs))), tuple(sorted(set(ports))))
+        """Make the set of rules from any order and way to write a network."""
+        # As Neutron writes them, so that they are found again.
+        networks = {str(ipaddress.ip_network(cidr)) for cidr in cidrs}
+        return cls(tuple(sorted(networks)), tuple(sorted(set(ports))))
 
     def __str__(self) -> str:
         ports = ', '.join(str(p) for p in self.ports)
@@ -99,7 +104,7 @@ def ensure(
         group = _create(connection, rules)
     missing = rules.missing_from(group)
     if missing:
-        _add(connection, group, missing)
+        _add(connection, rules, group.id, missing)
     return str(group.id)
 
 
@@ -113,16 +118,19 @@ def _create(connection: Connection, rules: Rules) -> SecurityGroup:
 
 def _add(
     connection: Connection,
-    group: SecurityGroup,
+    rules: Rules,
+    group_id: str,
     missing: list[dict[str, object]],
 ) -> None:
-    try:
-        with failures.step(f'add rules to security group {group.name}'):
-            list(connection.network.create_security_group_rules(missing))
-    except failures.ApiError as error:
-        # Somebody who creates a machine at this moment has added the same.
-        if error.status != _CONFLICT:
-            raise
+    network = connection.network
+    with failures.step(f'add rules to security group {group_id}'):
+        try:
+            list(network.create_security_group_rules(missing))
+        except sdk_exceptions.ConflictException:
+            # Either somebody who creates a machine at this moment has added
+            # the same, or the quota of rules is used up.
+            if rules.missing_from(network.get_security_group(group_id)):
+                raise
 
 
 def remove_unused(connection: Connection) -> list[str]:

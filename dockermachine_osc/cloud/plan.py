@@ -123,10 +123,15 @@ def wanted_rules(request: CreateRequest) -> groups.Rules | None:
 
 
 def _needs(plan: Plan) -> dict[str, int]:
+    rules = None if plan.known_groups else plan.rules
     return {
         'ports': 0 if plan.port else 1,
         'floating_ips': 1 if plan.external else 0,
-        'security_groups': 1 if plan.rules and not plan.known_groups else 0,
+        'security_groups': 1 if rules else 0,
+        # Neutron itself adds one for each family that may go out.
+        'security_group_rules': (
+            2 + len(rules.cidrs) * len(rules.ports) if rules else 0
+        ),
     }
 
 

@@ -123,15 +123,15 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     machine_id = new_machine_id()
     authority = pki.Authority.create(request.name)
     client = authority.client(f'{request.name} client')
-    folder.create()
-    folder.save({'id': machine_id})
-    folder.write(store.CA_KEY, authority.key)
-    folder.write(store.CA, authority.certificate)
-    folder.write(store.KEY, client.key)
-    folder.write(store.CERT, client.certificate)
+    secrets = {
+        store.CA_KEY: authority.key,
+        store.CA: authority.certificate,
+        store.KEY: client.key,
+        store.CERT: client.certificate,
+    }
     if not request.key_name:
         ssh_key = pki.new_ssh_key(f'docker-machine {request.name}')
-        folder.write(store.SSH_KEY, ssh_key.private)
+        secrets[store.SSH_KEY] = ssh_key.private
         plan = dataclasses.replace(plan, public_key=ssh_key.public)
     record = Record(
         id=machine_id,
@@ -140,11 +140,16 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         ssh_port=request.ssh_port,
         image=str(plan.image.resource.name),
     )
+    # Refuses what it cannot use, so it comes before anything is on disk.
     user_data = engine.user_data(
         engine_settings(request, machine_id),
         plan.public_key,
         request.user_data,
     )
+    folder.create()
+    folder.save({'id': machine_id})
+    for filename, secret in secrets.items():
+        folder.write(filename, secret)
     return Draft(
         request, plan, folder, machine_id, authority, record, user_data
     )
