@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Nova of the fake cloud."""
+
+import re
+
+from tests.unit.fakecloud.answers import PROJECT, Refused, query_of
+
+_VERSION = {
+    'id': 'v2.1',
+    'status': 'CURRENT',
+    'links': [{'rel': 'self', 'href': 'http://nova.test/v2.1/'}],
+    'version': '2.104',
+    'min_version': '2.1',
+}
+
+
+class Nova:
+    """Answers for flavors, limits, key pairs, zones, and servers."""
+
+    def _compute(self, request, path):
+        kind, *ids = path.strip('/').split('/')[1:] or ['']
+        if kind == 'servers':
+            return self._answer_servers(request, *ids)
+        if kind == 'os-keypairs':
+            return 200, self._keypair(*ids)
+        return 200, {
+            '': {'version': _VERSION},
+            'flavors': {'flavors': list(self.things['flavors'].values())},
+            'limits': {'limits': {'rate': [], 'absolute': self._absolute()}},
+            'os-availability-zone': {'availabilityZoneInfo': self.zones},
+        }[kind]
+
+    def _keypair(self, name=None):
+        pairs = self.things['keypairs']
+        if name is None:
+            return {'keypairs': [{'keypair': k} for k in pairs.values()]}
+        if name not in pairs:
+            raise Refused(404, f'Keypair {name} not found for user u')
+        return {'keypair': pairs[name]}
+
+    def _absolute(self):
+        servers = self.things['servers'].values()
+        return {
+            'maxTotalInstances': self.limits['instances'],
+            'maxTotalCores': self.limits['cores'],
+            'maxTotalRAMSize': self.limits['ram'],
+            'totalInstancesUsed': len(servers),
+            'totalCoresUsed': sum(s['flavor']['vcpus'] for s in servers),
+            'totalRAMUsed': sum(s['flavor']['ram'] for s in servers),
+        }
+
+    def _answer_servers(self, request, server_id='detail', what=''):
+        if request.method == 'GET' and server_id == 'detail':
+            return 200, {'servers': self._servers(query_of(request))}
+        if server_id == 'detail':
+            return 202, {'server': self._boot(request.json()['server'])}
+        server = self._one('servers', server_id)
+        if what == 'metadata':
+            server['metadata'] |= request.json()['metadata']
+            return 200, {'metadata': server['metadata']}
+        if what == 'action':
+            if server['status'] == 'BUILD':
+                raise Refused(409, f'Instance {server_id} is not ready')
+            return 200, {'output': self.console}
+        if request.method == 'DELETE':
+            server['OS-EXT-STS:task_state'] = 'deleting'
+            server['_steps'] = [server['status'], 'gone']
+            return 204, None
+        self._advance(server)
+        return 200, {'server': self._one('servers', server_id)}
+
+    def _servers(self, query):
+        servers = list(self.things['servers'].values())
+        if name := query.get('name'):
+            servers = [s for s in servers if re.search(name[0], s['name'])]
+        if tags := query.get('tags'):
+            servers = [s for s in servers if tags[0] in s['tags']]
+        return [s for s in servers if s['project_id'] == PROJECT]
+
+    def _boot(self, body):
+        flavor = self._one('flavors', body['flavorRef'])
+        image = self._one('images', body['imageRef'])
+        if flavor['ram'] < image['min_ram']:
+            text = "Flavor's memory is too small for requested image."
+            raise Refused(400, text)
+        if len(self.things['servers']) >= self.limits['instances']:
+            raise Refused(403, 'Quota exceeded for instances: Requested 1')
+        ports = [self._port_to_boot(n['port']) for n in body['networks']]
+        self.booted.append(body)
+        server = self.add_server(
+            body['name'],
+            body['metadata'],
+            body['tags'],
+            ports,
+            status=self.statuses[0],
+            _steps=self.statuses[1:],
+            flavor={**flavor, 'original_name': flavor['name']},
+            image={'id': image['id']},
+            key_name=body.get('key_name'),
+        )
+        return {'id': server['id'], 'links': [], 'adminPass': 'x'}
+
+    def _port_to_boot(self, port_id):
+        if port_id not in self.things['ports']:
+            raise Refused(400, f'Port id {port_id} could not be found.')
+        return self.things['ports'][port_id]
+
+    def _advance(self, server):
+        status = server['_steps'].pop(0) if server['_steps'] else ''
+        if status == 'gone':
+            for port in self._ports_of(server):
+                port |= {'device_id': '', 'device_owner': ''}
+            del self.things['servers'][server['id']]
+        elif status:
+            server['status'] = status
+        if status == 'ERROR':
+            server['fault'] = {'code': 500, 'message': self.fault}
+        elif status == 'ACTIVE':
+            self._bind(server)
+
+    def _ports_of(self, server):
+        ports = (self.things['ports'].get(p) for p in server['_ports'])
+        return [p for p in ports if p]
+
+    def _bind(self, server):
+        rows = []
+        for port in self._ports_of(server):
+            port |= {'device_id': server['id'], 'device_owner': 'compute:nova'}
+            address = port['fixed_ips'][0]['ip_address']
+            rows.append({'version': 4, 'addr': address})
+        server['addresses'] = {'net': rows}
