@@ -32,6 +32,7 @@ from dockermachine_osc.engine.handover import (
     outcome,
     progress,
 )
+from dockermachine_osc.engine.peer import shown_certificate
 from dockermachine_osc.engine.settings import SOURCES, EngineSettings
 from dockermachine_osc.engine.userdata import user_data
 
@@ -62,6 +63,7 @@ __all__ = [
     'outcome',
     'progress',
     'read_console',
+    'shown_certificate',
     'user_data',
     'wait_ready',
 ]

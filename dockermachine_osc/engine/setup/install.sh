@@ -116,11 +116,11 @@ unsupported() {
 
 apt() {
     DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none \
-        NEEDRESTART_SUSPEND=1 apt-get -qq \
+        NEEDRESTART_SUSPEND=1 apt-get -q \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
         -o Dpkg::Options::=--force-confold \
         -o Dpkg::Options::=--force-unsafe-io \
-        -o Acquire::Languages=none -o Acquire::Retries=2 \
+        -o Acquire::Languages=none -o Acquire::Retries=1 \
         -o APT::Install-Recommends=false "$@" </dev/null
 }
 
@@ -139,16 +139,14 @@ apt_install() {
 # The lock of the lists is the one that apt-get does not wait for.
 apt_update() {
     tries=0
-    until apt update >"$RUN_DIR/update" 2>&1; do
+    until apt update; do
         tries=$((tries + 1))
         if [ "$tries" -ge 150 ] ||
-            ! grep -q 'Could not get lock' "$RUN_DIR/update"; then
-            cat "$RUN_DIR/update"
+            ! tail -n 3 "$LOG" | grep -q 'Could not get lock'; then
             fail "$EX_INSTALL" "$(apt_cause)"
         fi
         sleep 2
     done
-    cat "$RUN_DIR/update"
 }
 
 apt_packages() {
