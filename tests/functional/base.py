@@ -86,6 +86,17 @@ class FunctionalTest(base.BaseTestCase):
         self.assertNotIn('Traceback', done.err)
         return done.err
 
+    def run_container(self, context: str) -> None:
+        """Run a container through a Docker context, image made on the spot."""
+        docker = ('--context', context)
+        self.here.docker(
+            *docker, 'import', '-', 'busybox', stdin=busybox_image()
+        )
+        done = self.here.docker(
+            *docker, 'run', '--rm', 'busybox', '/bin/echo', 'hello'
+        )
+        self.assertEqual('hello\n', done.out)
+
     def assertNothingLeft(self, name: str, cloud: str = 'devcloud') -> None:
         """Assert that neither cloud nor workstation know the name."""
         self.assertEqual([], devcloud.belongings(cloud, name))

@@ -125,16 +125,10 @@ class LifeTest(base.FunctionalTest):
         return row
 
     def _run_container(self) -> None:
-        docker = ('--context', self.machine)
+        self.run_container(self.machine)
         self.here.docker(
-            *docker, 'import', '-', 'busybox', stdin=base.busybox_image()
-        )
-        done = self.here.docker(
-            *docker, 'run', '--rm', 'busybox', '/bin/echo', 'hello'
-        )
-        self.assertEqual('hello\n', done.out)
-        self.here.docker(
-            *docker,
+            '--context',
+            self.machine,
             'run',
             '-d',
             '--init',
