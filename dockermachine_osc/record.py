@@ -88,7 +88,8 @@ class Record:
     """A machine as its server's metadata has it; '' means not known.
 
     Ports are numbers, times UTC in ISO 8601, fingerprints SHA-256 in hex,
-    ``host_key`` is one line as in a known_hosts file without the host.
+    ``host_key`` is one line as in a known_hosts file without the host,
+    ``tls_sans`` a comma list of what was given as --tls-san.
     """
 
     id: str = ''
@@ -102,6 +103,7 @@ class Record:
     ssh_port: int = 22
     host_key: str = ''
     image: str = ''
+    tls_sans: str = ''
     ca_fingerprint: str = ''
     server_fingerprint: str = ''
     client_fingerprint: str = ''
@@ -169,6 +171,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     'ssh_port': _is_port,
     'host_key': _matches(_HOST_KEY),
     'image': _matches(_PRINTABLE),
+    'tls_sans': _matches(re.compile(r'[A-Za-z0-9.:,-]*')),
     'ca_fingerprint': _FINGERPRINT,
     'server_fingerprint': _FINGERPRINT,
     'client_fingerprint': _FINGERPRINT,

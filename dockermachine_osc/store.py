@@ -20,6 +20,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -342,6 +343,24 @@ class MachineFolder:
                 'Upgrade dockermachine-osc on this workstation.',
             )
         return record
+
+    @contextlib.contextmanager
+    def aside(self, contents: Mapping[str, bytes]) -> Iterator[Path]:
+        """Keep files in a folder of their own until they have proven good.
+
+        :param contents: what to write, by file name.
+        :returns: that folder, which works as DOCKER_CERT_PATH.
+        :raises StoreFailure: they cannot be written.
+        """
+        with files.explained(f'write to {self.path}'):
+            path = Path(tempfile.mkdtemp(prefix='.aside-', dir=self.path))
+        try:
+            with files.explained(f'write to {path}'):
+                for filename, data in contents.items():
+                    files.write_whole(path / filename, data)
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
 
     def remove(self) -> None:
         """Remove the folder and what is in it; it may be gone already.

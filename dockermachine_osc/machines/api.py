@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors, store
 from dockermachine_osc.cloud.api import only
+from dockermachine_osc.machines import asking, contexting
 from dockermachine_osc.machines.machine import (
     Machine,
     has_keys,
@@ -21,17 +20,16 @@ from dockermachine_osc.machines.removal import (
     remove_from_cloud,
     remove_locally,
 )
+from dockermachine_osc.report import Steps
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.contexts import Contexts
-    from dockermachine_osc.engine import EngineFacts
+    from dockermachine_osc.machines.certificates import Shown
     from dockermachine_osc.report import Reporter
     from dockermachine_osc.request import CreateRequest
-    from dockermachine_osc.store import Scope
-
-_MOST_AT_ONCE = 64
+    from dockermachine_osc.store import MachineFolder, Scope
 
 
 class Machines:
@@ -72,7 +70,7 @@ class Machines:
         machines.sort(key=lambda m: (m.server.name, m.server.id))
         if engine_timeout is None:
             return machines
-        return _ask_engines(machines, engine_timeout)
+        return asking.ask_all(machines, engine_timeout)
 
     def show(self, name: str, engine_timeout: float | None = None) -> Machine:
         """Show one machine, by name or id, and refresh its local record.
@@ -81,10 +79,11 @@ class Machines:
         """
         machine = self.get(name)
         if machine.folder:
-            self._refresh(machine.server)
+            folder = self._files.machine(machine.server.name)
+            self._remember(machine.server, folder)
         if engine_timeout is None:
             return machine
-        return _ask_engines([machine], engine_timeout)[0]
+        return asking.ask_all([machine], engine_timeout)[0]
 
     def delete(self, name: str, timeout: float) -> bool:
         """Delete a machine, by name or id, with all that it owns.
@@ -117,7 +116,7 @@ class Machines:
         """
         machine, deadline = self.get(name), Deadline(timeout)
         changed = self._cloud.start(machine.server, deadline)
-        _await_engine(machine, deadline)
+        asking.wait_for(machine, deadline)
         return changed
 
     def stop(self, name: str, timeout: float) -> bool:
@@ -128,7 +127,58 @@ class Machines:
         """Reboot a machine and wait for its engine; start it if it is off."""
         machine, deadline = self.get(name), Deadline(timeout)
         self._cloud.restart(machine.server, deadline, hard=hard)
-        _await_engine(machine, deadline)
+        asking.wait_for(machine, deadline)
+
+    def provision(self, name: str, reporter: Reporter, timeout: float) -> bool:
+        """Set up what a machine lacks; tell whether anything was done."""
+        from dockermachine_osc.machines import provision
+
+        with self._worked_on(name) as (server, folder):
+            after, done = provision.provision(
+                self._cloud, server, folder, Deadline(timeout), Steps(reporter)
+            )
+            self._remember(after, folder)
+        return done
+
+    def certificates(self, name: str, timeout: float) -> Sequence[Shown]:
+        """Read a machine's certificates: the CA's, ours, and the engine's."""
+        from dockermachine_osc.machines import certificates
+
+        with self._worked_on(name) as (server, folder):
+            return certificates.show(server, folder, timeout)
+
+    def renew(
+        self,
+        name: str,
+        roles: frozenset[str],
+        reporter: Reporter,
+        timeout: float,
+    ) -> None:
+        """Make certificates of a machine anew: of the roles given."""
+        from dockermachine_osc.machines import certificates
+
+        with self._worked_on(name) as (server, folder):
+            after = certificates.renew(
+                self._cloud,
+                server,
+                folder,
+                roles,
+                Deadline(timeout),
+                Steps(reporter),
+            )
+            self._remember(after, folder)
+
+    def create_context(self, name: str, context: str) -> str:
+        """Make a machine's Docker context; '' names it like the machine."""
+        with self._worked_on(name) as (server, folder):
+            return contexting.create(
+                self._contexts, folder, server.record, context or server.name
+            )
+
+    def delete_context(self, name: str) -> bool:
+        """Delete a machine's Docker context; tell whether there was one."""
+        with self._worked_on(name) as (_, folder):
+            return contexting.remove(self._contexts, folder)
 
     def get(self, name: str) -> Machine:
         """Find one machine by name or id.
@@ -149,12 +199,32 @@ class Machines:
                 return Machine(server, folder.path, context)
         return Machine(server, None)
 
-    def _refresh(self, server: MachineServer) -> None:
-        folder = self._files.machine(server.name)
+    @contextlib.contextmanager
+    def _worked_on(
+        self, name: str
+    ) -> Iterator[tuple[MachineServer, MachineFolder]]:
+        """Find a machine and keep others off its files meanwhile.
+
+        :raises StoreFailure: if its files are not on this workstation.
+        """
+        machine = self.get(name)
+        if machine.folder is None:
+            raise errors.StoreFailure(
+                f"The keys of machine '{machine.server.name}' are not on this "
+                'workstation',
+                'Do this where the machine was created',
+            )
+        with self._files.lock(machine.server.name, wait=False):
+            folder = self._files.machine(machine.server.name)
+            yield machine.server, folder
+
+    def _remember(self, server: MachineServer, folder: MachineFolder) -> None:
+        """Bring files and context up to date with what the cloud says."""
         known = local_record(folder)
         fresh = known | local_facts(server)
         if fresh != known:
             folder.save(fresh)
+        contexting.refresh(self._contexts, folder, server.record)
 
     @contextlib.contextmanager
     def _local_lock(self, name: str) -> Iterator[None]:
@@ -207,61 +277,5 @@ class Machines:
             remove_locally(folder, self._contexts, machine_id)
 
 
-def _await_engine(machine: Machine, deadline: Deadline) -> None:
-    """Wait for an engine whose keys are here; others cannot be asked."""
-    from dockermachine_osc import engine
-
-    record = machine.server.record
-    if machine.folder and record.address:
-        engine.wait_ready(
-            record.address,
-            record.engine_port,
-            machine.folder,
-            deadline.moment,
-        )
-
-
 def _is(server: MachineServer | None, machine_id: str) -> bool:
     return server is not None and server.record.id == machine_id
-
-
-def _ask_engines(machines: Sequence[Machine], timeout: float) -> list[Machine]:
-    """Ask all engines side by side, under one deadline for all together."""
-    pool = concurrent.futures.ThreadPoolExecutor(
-        min(_MOST_AT_ONCE, max(1, len(machines)))
-    )
-    asked = [pool.submit(_asker(m, timeout)) for m in machines]
-    concurrent.futures.wait(asked, timeout)
-    pool.shutdown(wait=False, cancel_futures=True)
-    return [
-        dataclasses.replace(m, engine=_outcome(f, timeout))
-        for m, f in zip(machines, asked, strict=True)
-    ]
-
-
-def _asker(
-    machine: Machine, timeout: float
-) -> Callable[[], EngineFacts | None]:
-    from dockermachine_osc import engine
-
-    record = machine.server.record
-
-    def ask() -> EngineFacts | None:
-        if machine.folder is None or not record.address:
-            return None
-        return engine.ask(
-            record.address, record.engine_port, machine.folder, timeout
-        )
-
-    return ask
-
-
-def _outcome(
-    asked: concurrent.futures.Future[EngineFacts | None], timeout: float
-) -> EngineFacts | errors.MachineError | None:
-    if not asked.done() or asked.cancelled():
-        return errors.DeadlineExceeded(f'no answer within {timeout:g} s')
-    try:
-        return asked.result()
-    except errors.MachineError as error:
-        return error

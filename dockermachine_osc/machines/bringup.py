@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
+from dockermachine_osc.machines import errand
 from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
-    from dockermachine_osc import host
     from dockermachine_osc.cloud import Cloud, MachineServer
-    from dockermachine_osc.engine import ConsoleFacts
+    from dockermachine_osc.engine import ConsoleFacts, Handover
     from dockermachine_osc.machines.draft import Draft
     from dockermachine_osc.pki import Issued
     from dockermachine_osc.report import Steps
@@ -43,12 +43,15 @@ def bring_up(
     steps.begin('Waiting for SSH')
     _wait_ssh(draft, facts, deadline)
     steps.begin('Handing over the certificates')
-    key_line = _hand_over(draft, facts, issued, deadline, steps)
+    way, parcel = _way(draft, facts), _parcel(draft, issued, deadline)
+    key_line = errand.run(way, draft.folder, parcel, deadline, steps)
     steps.begin('Waiting for the engine')
-    answer = _prove(draft, deadline)
+    answer = errand.prove(
+        draft.record, draft.folder.path, deadline, _way_in(draft)
+    )
     draft.record = draft.record.replace(
         state=READY,
-        ssh_user=_login_user(draft, facts),
+        ssh_user=way.user,
         host_key=key_line,
         engine_version=answer.version,
     )
@@ -116,52 +119,7 @@ def _way_in(draft: Draft) -> str:
     return f'{of} seems not to open tcp {_ssh_port(draft)} from here'
 
 
-def _hand_over(
-    draft: Draft,
-    facts: ConsoleFacts,
-    issued: Issued,
-    deadline: Deadline,
-    steps: Steps,
-) -> str:
-    """Do all the work on the host over one connection.
-
-    :returns: the host key that the host has proven to have.
-    """
-    from dockermachine_osc import host
-
-    parcel = engine.handover(
-        draft.engine,
-        draft.authority.certificate,
-        issued.certificate,
-        issued.key,
-        wait=int(deadline.remaining),
-    )
-    if not facts.host_keys:
-        steps.warn(
-            "The host's keys could not be learned from its console: the "
-            'first key that it shows is trusted, and pinned'
-        )
-    address, port = draft.record.address, _ssh_port(draft)
-    login = _login(draft, facts)
-    with host.connect(address, port, login, facts.host_keys) as there:
-        key_line = there.key_line
-        _pin(draft, key_line)
-        result = there.run(
-            parcel.command,
-            parcel.stdin,
-            on_line=lambda line: _progress(steps, line),
-            timeout=max(1.0, deadline.remaining),
-        )
-    engine.outcome(result.status, result.stdout.splitlines())
-    return key_line
-
-
-def _progress(steps: Steps, line: str) -> None:
-    if text := engine.progress(line):
-        steps.begin(text[:1].upper() + text[1:])
-
-
-def _login_user(draft: Draft, facts: ConsoleFacts) -> str:
+def _way(draft: Draft, facts: ConsoleFacts) -> errand.Way:
     """Give the user to log in as: said, seen on the console, or guessed."""
     user = draft.request.ssh_user or facts.login or draft.plan.login_user
     if not user:
@@ -169,36 +127,18 @@ def _login_user(draft: Draft, facts: ConsoleFacts) -> str:
             'Neither the console nor the image tells whom to log in as',
             'Say it with --ssh-user',
         )
-    return user
-
-
-def _login(draft: Draft, facts: ConsoleFacts) -> host.Login:
-    from dockermachine_osc import host
-
-    user = _login_user(draft, facts)
-    if draft.request.key_name:
-        return host.Login(user, draft.request.ssh_key, agent=True)
-    return host.Login(user, draft.folder.path / store.SSH_KEY)
-
-
-def _pin(draft: Draft, key_line: str) -> None:
-    """Remember the host's key in the form of OpenSSH's known_hosts."""
+    key = draft.request.ssh_key
+    if not draft.request.key_name:
+        key = draft.folder.path / store.SSH_KEY
     address, port = draft.record.address, _ssh_port(draft)
-    name = address if port == 22 else f'[{address}]:{port}'
-    line = f'{name} {key_line}\n'.encode()
-    draft.folder.write(store.KNOWN_HOSTS, line)
+    return errand.Way(address, port, user, key, facts.host_keys)
 
 
-def _prove(draft: Draft, deadline: Deadline) -> engine.EngineFacts:
-    """Get a verified answer from the engine, as a Docker client would."""
-    address, port = draft.record.address, draft.record.engine_port
-    try:
-        return engine.wait_ready(
-            address, port, draft.folder.path, deadline.moment
-        )
-    except errors.EngineFailure as error:
-        raise type(error)(
-            f'The engine runs, but does not answer at {address} port {port}: '
-            f'{error.message}. {_way_in(draft)}',
-            error.hint,
-        ) from error
+def _parcel(draft: Draft, issued: Issued, deadline: Deadline) -> Handover:
+    return engine.handover(
+        draft.engine,
+        draft.authority.certificate,
+        issued.certificate,
+        issued.key,
+        wait=int(deadline.remaining),
+    )

@@ -8,15 +8,16 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import contexts as docker_contexts
 from dockermachine_osc import engine, errors, pki, store
-from dockermachine_osc.machines import bringup, removal
-from dockermachine_osc.machines.draft import Draft, engine_settings
-from dockermachine_osc.machines.machine import (
-    engine_url,
-    local_facts,
-    local_record,
+from dockermachine_osc.machines import (
+    bringup,
+    certificates,
+    contexting,
+    errand,
+    removal,
 )
+from dockermachine_osc.machines.draft import Draft, engine_settings
+from dockermachine_osc.machines.machine import local_facts, local_record
 from dockermachine_osc.record import Record, new_machine_id
 from dockermachine_osc.report import Reporter, Steps
 from dockermachine_osc.waiting import Deadline
@@ -98,21 +99,10 @@ def _choose_context(
     """Choose the name of the Docker context; '' for none."""
     if not request.context:
         return ''
-    name = request.name
-    if docker_contexts.valid_name(name) and not contexts.exists(name):
-        return name
-    other = f'{cloud.name or "openstack"}-{name}'
-    if docker_contexts.valid_name(other) and not contexts.exists(other):
-        steps.warn(
-            f"Docker context '{name}' is something else's and stays as it "
-            f"is: this machine's is '{other}'"
-        )
-        return other
-    steps.warn(
-        f"Docker contexts '{name}' and '{other}' are not to be had: none is "
-        'made for this machine'
-    )
-    return ''
+    name, warning = contexting.choose(contexts, cloud.name, request.name)
+    if warning:
+        steps.warn(warning)
+    return name
 
 
 # -------------------------------------------------------------------- make
@@ -139,6 +129,7 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         engine_source=request.engine_source,
         ssh_port=request.ssh_port,
         image=str(plan.image.resource.name),
+        tls_sans=','.join(request.tls_sans),
     )
     # Refuses what it cannot use, so it comes before anything is on disk.
     user_data = engine.user_data(
@@ -174,9 +165,14 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> pki.Issued:
         floating_ip_id=address_id,
         security_group_id=group,
     )
-    names = [draft.record.address, fixed, draft.request.name]
-    issued = draft.authority.server([*names, *draft.request.tls_sans])
-    draft.record = draft.record.replace(**_certificates(draft, issued))
+    issued = draft.authority.server(
+        errand.names_for(
+            (draft.record.address, fixed),
+            draft.request.name,
+            draft.request.tls_sans,
+        )
+    )
+    draft.record = certificates.described(draft.record, draft.folder, issued)
     steps.begin('Creating the server')
     server = cloud.make_server(
         draft.request, draft.plan, port.id, draft.record, draft.user_data
@@ -216,21 +212,6 @@ def _fixed_address(port: Port) -> str:
     )
 
 
-def _certificates(draft: Draft, issued: pki.Issued) -> dict[str, str]:
-    """Give what the record says of all certificates."""
-    known = {
-        'ca': draft.authority.certificate,
-        'server': issued.certificate,
-        'client': draft.folder.read(store.CERT),
-    }
-    found: dict[str, str] = {}
-    for who, certificate in known.items():
-        facts = pki.facts(certificate)
-        found[f'{who}_fingerprint'] = facts.fingerprint
-        found[f'{who}_expires'] = f'{facts.not_after:%Y-%m-%dT%H:%M:%SZ}'
-    return found
-
-
 # -------------------------------------------------------------------- keep
 
 
@@ -242,22 +223,17 @@ def _keep(
     steps: Steps,
 ) -> None:
     """Write down what this workstation has to know later."""
-    draft.folder.save(local_facts(server) | {'context': context})
+    users_key = draft.request.ssh_key
+    draft.folder.save(
+        local_facts(server)
+        | ({'ssh_key': str(users_key.absolute())} if users_key else {})
+    )
     if not context:
         return
     try:
-        contexts.write(
-            context,
-            engine_url(server.record.address, server.record.engine_port),
-            description=f'docker machine {draft.request.name}',
-            machine_id=draft.machine_id,
-            ca=draft.folder.read(store.CA),
-            cert=draft.folder.read(store.CERT),
-            key=draft.folder.read(store.KEY),
-        )
+        contexting.write(contexts, draft.folder, server.record, context)
     except errors.StoreFailure as error:
         # The machine is ready, and env works: no reason to take it back.
-        draft.folder.save(local_facts(server) | {'context': ''})
         steps.warn(f'No Docker context was made: {error}')
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import store
@@ -12,8 +13,6 @@ from dockermachine_osc.errors import MachineError, StoreFailure
 from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.engine import EngineFacts
     from dockermachine_osc.store import MachineFolder
@@ -79,6 +78,14 @@ def has_keys(folder: MachineFolder) -> bool:
     """Tell whether a Docker client can use the folder."""
     names = (store.CA, store.CERT, store.KEY)
     return all(folder.has(name) for name in names)
+
+
+def private_key(folder: MachineFolder) -> Path | None:
+    """Give the file of the key to log in with; None leaves it to the agent."""
+    if folder.has(store.SSH_KEY):
+        return folder.path / store.SSH_KEY
+    users = local_record(folder).get('ssh_key')
+    return Path(users) if isinstance(users, str) and users else None
 
 
 def local_record(folder: MachineFolder) -> dict[str, object]:

@@ -8,7 +8,11 @@ import ipaddress
 from pathlib import Path
 
 from dockermachine_osc import errors, openssh, store
-from dockermachine_osc.machines.machine import engine_url, has_keys
+from dockermachine_osc.machines.machine import (
+    engine_url,
+    has_keys,
+    private_key,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,17 +25,17 @@ class LocalMachine:
     engine_port: int
     ssh_user: str = ''
     ssh_port: int = 22
+    ssh_key: Path | None = None
 
     @property
     def ssh_target(self) -> openssh.Target:
         """Where the system's ssh finds the machine."""
-        key = self.cert_path / store.SSH_KEY
         return openssh.Target(
             self.address,
             self.ssh_port,
             self.ssh_user,
             self.cert_path / store.KNOWN_HOSTS,
-            key if key.exists() else None,
+            self.ssh_key,
         )
 
     @property
@@ -65,7 +69,15 @@ def local_machine(
             f'Read it from the cloud: openstack docker machine show {name}',
         ) from None
     user = str(record.get('ssh_user') or '')
-    return LocalMachine(name, folder.path, address, ports[0], user, ports[1])
+    return LocalMachine(
+        name,
+        folder.path,
+        address,
+        ports[0],
+        user,
+        ports[1],
+        private_key(folder),
+    )
 
 
 def _unknown(

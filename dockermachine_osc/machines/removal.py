@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
-from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.machines import contexting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +55,7 @@ def remove_locally(
     folder: MachineFolder, contexts: Contexts, machine_id: str
 ) -> None:
     """Remove the Docker context and the files of a machine."""
-    context = local_record(folder).get('context')
-    if isinstance(context, str) and context:
+    if context := contexting.name_of(folder):
         contexts.remove(context, machine_id)
     folder.remove()
 

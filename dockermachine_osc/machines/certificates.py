@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A machine's certificates: shown, and made anew without a gap."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc.machines import errand
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.record import Record
+    from dockermachine_osc.report import Steps
+    from dockermachine_osc.store import MachineFolder
+    from dockermachine_osc.waiting import Deadline
+
+#: What can be renewed. A new CA makes new certificates of all kinds.
+CA, CLIENT, SERVER = 'ca', 'client', 'server'
+_ASIDE = 'renewal-'
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """A certificate and whose it is: ca, client or server."""
+
+    role: str
+    facts: pki.CertificateFacts
+
+
+def show(
+    server: MachineServer, folder: MachineFolder, timeout: float
+) -> list[Shown]:
+    """Read the certificates here, and the one that the engine shows.
+
+    :param timeout: seconds for the engine; without it, two are shown.
+    :raises StoreFailure: if the files are not here.
+    """
+    found = [
+        Shown(CA, pki.facts(folder.read(store.CA))),
+        Shown(CLIENT, pki.facts(folder.read(store.CERT))),
+    ]
+    record = server.record
+    try:
+        shown = engine.shown_certificate(
+            record.address, record.engine_port, folder.path, timeout
+        )
+    except errors.EngineFailure:
+        return found
+    return [*found, Shown(SERVER, pki.facts(shown))]
+
+
+def renew(
+    cloud: Cloud,
+    server: MachineServer,
+    folder: MachineFolder,
+    roles: frozenset[str],
+    deadline: Deadline,
+    steps: Steps,
+) -> MachineServer:
+    """Make certificates anew, and only what is asked.
+
+    The engine reads its own only as it starts, so a new server certificate
+    or CA restarts it; a new client certificate touches nothing but files
+    here. The new files take the place of the old ones when the engine has
+    accepted them; until then `provision` gives the engine the old CA again.
+
+    :raises StoreFailure: if the CA's key is not on this workstation.
+    """
+    authority = _authority(folder, server, anew=CA in roles)
+    fresh = {store.CA: authority.certificate, store.CA_KEY: authority.key}
+    if roles & {CA, CLIENT}:
+        client = authority.client(f'{folder.name} client')
+        fresh |= {store.CERT: client.certificate, store.KEY: client.key}
+    record = server.record
+    if roles & {CA, SERVER}:
+        record = _serve(server, folder, authority, fresh, deadline, steps)
+    for filename, content in fresh.items():
+        folder.write(filename, content)
+    record = described(record, folder)
+    cloud.write_record(server.id, record)
+    return dataclasses.replace(server, record=record)
+
+
+def described(
+    record: Record, folder: MachineFolder, issued: pki.Issued | None = None
+) -> Record:
+    """Give the record with what it says of the certificates."""
+    known = {
+        CA: folder.read(store.CA),
+        CLIENT: folder.read(store.CERT),
+    }
+    if issued:
+        known[SERVER] = issued.certificate
+    changes: dict[str, str | int] = {}
+    for role, certificate in known.items():
+        facts = pki.facts(certificate)
+        changes[f'{role}_fingerprint'] = facts.fingerprint
+        changes[f'{role}_expires'] = f'{facts.not_after:%Y-%m-%dT%H:%M:%SZ}'
+    return record.replace(**changes)
+
+
+def serve(
+    server: MachineServer,
+    folder: MachineFolder,
+    authority: pki.Authority,
+    deadline: Deadline,
+    steps: Steps,
+) -> pki.Issued:
+    """Give an engine a new certificate, whatever it had before."""
+    record = server.record
+    further = tuple(filter(None, record.tls_sans.split(',')))
+    addresses = (record.address, *server.addresses)
+    issued = authority.server(
+        errand.names_for(addresses, server.name, further)
+    )
+    parcel = engine.handover(
+        engine.EngineSettings(
+            machine_id=record.id,
+            source=record.engine_source or 'auto',
+            port=record.engine_port,
+        ),
+        authority.certificate,
+        issued.certificate,
+        issued.key,
+        wait=int(deadline.remaining),
+    )
+    steps.begin('Handing over the certificates')
+    way = errand.known_way(record, folder)
+    errand.run(way, folder, parcel, deadline, steps)
+    return issued
+
+
+def load_authority(folder: MachineFolder) -> pki.Authority:
+    """Load a machine's CA.
+
+    :raises StoreFailure: if its key is not on this workstation.
+    """
+    return pki.Authority.load(folder.read(store.CA), folder.read(store.CA_KEY))
+
+
+def _authority(
+    folder: MachineFolder, server: MachineServer, *, anew: bool
+) -> pki.Authority:
+    if anew:
+        return pki.Authority.create(server.name)
+    return load_authority(folder)
+
+
+def _serve(
+    server: MachineServer,
+    folder: MachineFolder,
+    authority: pki.Authority,
+    fresh: dict[str, bytes],
+    deadline: Deadline,
+    steps: Steps,
+) -> Record:
+    issued = serve(server, folder, authority, deadline, steps)
+    steps.begin('Waiting for the engine')
+    with folder.aside(_proof(folder, fresh)) as proof:
+        errand.prove(server.record, proof, deadline)
+    return described(server.record, folder, issued)
+
+
+def _proof(folder: MachineFolder, fresh: dict[str, bytes]) -> dict[str, bytes]:
+    """Give the files with which the engine is asked before they count."""
+    names = (store.CA, store.CERT, store.KEY)
+    return {n: fresh.get(n) or folder.read(n) for n in names}

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An errand to a host: one connection, one parcel, its key pinned."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import engine, errors, store
+from dockermachine_osc.machines.machine import private_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dockermachine_osc.engine import Handover
+    from dockermachine_osc.record import Record
+    from dockermachine_osc.report import Steps
+    from dockermachine_osc.store import MachineFolder
+    from dockermachine_osc.waiting import Deadline
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """How to get to a host.
+
+    ``key`` is a private key file, None for the agent and the user's own;
+    ``host_keys`` are lines 'type base64', none if nothing is known.
+    """
+
+    address: str
+    port: int
+    user: str
+    key: Path | None
+    host_keys: tuple[str, ...]
+
+
+def known_way(record: Record, folder: MachineFolder) -> Way:
+    """Give the way to a machine that has been there before.
+
+    The host's key is the one pinned here, not the one in the metadata,
+    which others can write.
+
+    :raises StoreFailure: if this workstation has never been there.
+    """
+    pinned = folder.read(store.KNOWN_HOSTS).decode(errors='replace')
+    lines = [line.split(maxsplit=1) for line in pinned.splitlines()]
+    return Way(
+        record.address,
+        record.ssh_port,
+        record.ssh_user,
+        private_key(folder),
+        tuple(line[1] for line in lines if len(line) == 2),
+    )
+
+
+def run(
+    way: Way,
+    folder: MachineFolder,
+    parcel: Handover,
+    deadline: Deadline,
+    steps: Steps,
+) -> str:
+    """Do all the work on a host over one connection.
+
+    :returns: the key that the host has proven to have.
+    :raises HostFailure: if it does not let us in.
+    :raises EngineFailure: if the work fails there.
+    """
+    # Here, so that paramiko is imported while the server boots.
+    from dockermachine_osc import host
+
+    if not way.host_keys:
+        steps.warn(
+            "The host's keys could not be learned from its console: the "
+            'first key that it shows is trusted, and pinned'
+        )
+    login = host.Login(way.user, way.key, agent=_is_users(way, folder))
+    with host.connect(way.address, way.port, login, way.host_keys) as there:
+        key_line = there.key_line
+        if not folder.has(store.KNOWN_HOSTS):
+            pin(folder, way, [key_line])
+        result = there.run(
+            parcel.command,
+            parcel.stdin,
+            on_line=lambda line: _progress(steps, line),
+            timeout=max(1.0, deadline.remaining),
+        )
+    engine.outcome(result.status, result.stdout.splitlines())
+    return key_line
+
+
+def prove(
+    record: Record, folder: Path, deadline: Deadline, why: str = ''
+) -> engine.EngineFacts:
+    """Get a verified answer from the engine, as a Docker client would.
+
+    :param why: what to add if there is none, as in which group is closed.
+    """
+    address, port = record.address, record.engine_port
+    try:
+        return engine.wait_ready(address, port, folder, deadline.moment)
+    except errors.EngineFailure as error:
+        error.message = (
+            f'The engine runs, but does not answer at {address} port {port}: '
+            f'{error.message} {why}'
+        ).rstrip()
+        raise
+
+
+def names_for(
+    addresses: Sequence[str], machine: str, further: Sequence[str]
+) -> list[str]:
+    """Give the names of the engine's certificate, each once."""
+    return list(dict.fromkeys([*filter(None, addresses), machine, *further]))
+
+
+def _is_users(way: Way, folder: MachineFolder) -> bool:
+    return way.key != folder.path / store.SSH_KEY
+
+
+def _progress(steps: Steps, line: str) -> None:
+    if text := engine.progress(line):
+        steps.begin(text[:1].upper() + text[1:])
+
+
+def pin(folder: MachineFolder, way: Way, key_lines: Sequence[str]) -> None:
+    """Remember the host's keys in the form of OpenSSH's known_hosts."""
+    name = way.address if way.port == 22 else f'[{way.address}]:{way.port}'
+    lines = ''.join(f'{name} {line}\n' for line in key_lines)
+    folder.write(store.KNOWN_HOSTS, lines.encode())
