@@ -256,7 +256,11 @@ def network(
     :raises Ambiguous: if several networks could serve.
     :raises InvalidRequest: if the one named has no way out.
     """
-    inner = [n for n in survey.networks if n.subnet_ids and _attachable(n)]
+    inner = [
+        n
+        for n in survey.networks
+        if n.subnet_ids and _attachable(n, survey.project_id)
+    ]
     ways = gateways(survey)
     if wanted:
         choice = pick('Network', wanted, survey.networks, _network_detail)
@@ -278,8 +282,12 @@ def network(
     raise _no_network(survey, floating=external is not None)
 
 
-def _attachable(candidate: Network) -> bool:
-    return not candidate.is_router_external or bool(candidate.is_shared)
+def _attachable(candidate: Network, project_id: str) -> bool:
+    # An admin sees everybody's networks.
+    own = candidate.project_id == project_id
+    return bool(candidate.is_shared) or (
+        own and not candidate.is_router_external
+    )
 
 
 def _check_way_out(
