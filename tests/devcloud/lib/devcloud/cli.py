@@ -78,6 +78,8 @@ def _run(options: argparse.Namespace) -> int:
     preflight.extend_path()
     cloud = cloud_module.Cloud(settings)
     if options.verb == 'env':
+        if not settings.clouds_yaml.exists():
+            print('devcloud: this cloud was never up', file=sys.stderr)
         print(environment(settings))
         return 0
     if options.verb == 'status':

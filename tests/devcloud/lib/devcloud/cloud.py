@@ -76,6 +76,7 @@ class Cloud:
                     'nothing to reset: this cloud was never up. Type: '
                     'devcloud up'
                 )
+            golden.require_same_version(self._settings)
             self._end_processes()
             removed = guests.destroy_all(self._settings)
             self._sweep()
@@ -220,7 +221,7 @@ class Cloud:
     def _seed(self) -> None:
         if golden.exists(self._settings):
             return
-        self._run_module('devcloud.seed')
+        self._run_module(self._python, 'devcloud.seed')
         golden.save(self._settings)
         report.say('seeded')
 
@@ -231,7 +232,11 @@ class Cloud:
         try:
             yield
         except BaseException:
-            self._take_down()
+            try:
+                self._take_down()
+            except (errors.DevcloudError, OSError) as error:
+                # what went wrong first matters more
+                report.say(f'not all was taken down: {error}')
             raise
 
     def _take_down(self) -> None:
@@ -255,16 +260,10 @@ class Cloud:
             report.say(line)
 
     def _remove_networks(self) -> None:
-        self._run_module('devcloud.dataplane', '--down')
+        python = pathlib.Path(sys.executable)
+        self._run_module(python, 'devcloud.dataplane', '--down')
 
-    def _run_module(self, *module: str) -> None:
-        """A module that needs nothing but the standard library and, if
-        there, the services' environment."""
-        python = (
-            self._python
-            if self._python.exists()
-            else pathlib.Path(sys.executable)
-        )
+    def _run_module(self, python: pathlib.Path, *module: str) -> None:
         done = subprocess.run(
             [str(python), '-m', *module],
             check=False,

@@ -41,15 +41,8 @@ def require_same_version(settings: Settings) -> None:
 
 def _version() -> str:
     """Of the releases and of what is seeded."""
-    here = pathlib.Path(__file__).parent
-    content = b''.join(
-        path.read_bytes()
-        for path in (
-            install.CONSTRAINTS,
-            here / 'seed.py',
-            here / 'settings.py',
-        )
-    )
+    seed = pathlib.Path(__file__).with_name('seed.py')
+    content = install.CONSTRAINTS.read_bytes() + seed.read_bytes()
     return hashlib.sha256(content).hexdigest()
 
 

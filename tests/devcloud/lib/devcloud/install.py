@@ -223,15 +223,16 @@ def docker_client(settings: Settings) -> str:
     if client.exists():
         return f'docker client: {client}'
     settings.bin.mkdir(exist_ok=True)
-    client.unlink(missing_ok=True)  # a link to what is no more
     with tempfile.TemporaryDirectory(dir=settings.home) as folder:
         for package in ('docker-cli', 'docker.io'):
             found = _unpacked(package, pathlib.Path(folder))
             if found:
-                shutil.copy(found, client)
+                # renamed: another launcher may do the same
+                found.rename(client)
                 return f'docker client: {client} (from {package})'
     installed = shutil.which('docker')
     if installed:
+        client.unlink(missing_ok=True)  # a link to what is no more
         client.symlink_to(installed)
         return f'docker client: {client} (is {installed})'
     return (

@@ -63,7 +63,7 @@ class Settings:
 
     @property
     def guests(self) -> pathlib.Path:
-        """GUEST_HOME of the guest command."""
+        """The guests' disks, consoles and states."""
         return self.cloud_dir / 'guests'
 
     @property
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def bases(self) -> pathlib.Path:
-        """The base trees of guests, shared by all clouds (GUEST_BASES)."""
+        """The base trees of guests, shared by all clouds."""
         return self.home / 'bases'
 
     @property
@@ -148,10 +148,6 @@ class Settings:
         return {
             'DEVCLOUD_HOME': str(self.home),
             'DEVCLOUD_PORT': str(self.port),
-            'GUEST_HOME': str(self.guests),
-            'GUEST_BASES': str(self.bases),
-            # the bridges are the data plane's
-            'GUEST_BRIDGE': 'none',
         }
 
 
