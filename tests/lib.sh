@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# What tests/demo and tests/all share; they source it, with ROOT set to the
-# checkout. Plain sh: a minimal Debian has nothing else.
+# What tests/demo and tests/all share; they source it. They set ROOT (the
+# checkout), NAME (their own) and WORK (a folder of theirs in the checkout).
+# Plain sh: a minimal Debian has nothing else.
+# shellcheck shell=sh disable=SC2034,SC2153
 
 LIB=$ROOT/tests/devcloud/lib
 DEVCLOUD=$ROOT/tests/devcloud/devcloud
@@ -64,12 +66,12 @@ install_packages() {
     command -v apt-get >/dev/null || fail "missing on this machine: $*" \
         'and there is no apt-get to install that with'
     say "installing: $*"
-    if apt install --no-install-recommends "$@" >"$WORK/apt.log" 2>&1; then
-        return 0
+    if ! apt install --no-install-recommends "$@" >"$WORK/apt.log" 2>&1; then
+        update_lists
+        apt install --no-install-recommends "$@" >>"$WORK/apt.log" 2>&1 ||
+            apt_failed "apt-get install $*"
     fi
-    update_lists
-    apt install --no-install-recommends "$@" >>"$WORK/apt.log" 2>&1 ||
-        apt_failed "apt-get install $*"
+    printf '%s\n' "$@" >>"$WORK/packages"
 }
 
 update_lists() {
@@ -128,7 +130,7 @@ make_venv() {
     export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory
     export GIT_CONFIG_VALUE_0="$ROOT"
     if ! git -C "$ROOT" rev-parse -q --verify HEAD >/dev/null 2>&1; then
-        export PBR_VERSION=${PBR_VERSION:-0.0.0}
+        export PBR_VERSION="${PBR_VERSION:-0.0.0}"
     fi
     recipe=$(cat "$ROOT/setup.cfg" "$ROOT/pyproject.toml" | cksum)
     done_mark="$VENV/.made-for-$(printf '%s' "$recipe $1" | tr -c 'a-z0-9\n' _)"
