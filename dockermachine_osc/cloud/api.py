@@ -184,15 +184,19 @@ class Cloud:
             self._connection.network.update_ip(address, port_id=port.id)
         return Address(address.id, str(address.floating_ip_address))
 
-    def detach_floating_ip(self, address_id: str, port_id: str) -> None:
+    def detach_floating_ip(
+        self, address_id: str, port_id: str, server_id: str = ''
+    ) -> None:
         """Lead a floating IP of the user's away from a port, if it is there.
 
-        Gone or led elsewhere meanwhile is fine.
+        Gone or led elsewhere meanwhile is fine. The ids come from metadata
+        that others can write: a port that another server uses is left alone.
         """
         network = self._connection.network
         with failures.step(f'detach floating IP {address_id}'):
             found = list(network.ips(id=address_id, port_id=port_id))
-            if found:
+            users = {p.device_id or '' for p in network.ports(id=port_id)}
+            if found and users <= {'', server_id}:
                 network.update_ip(found[0], port_id=None)
 
     def make_server(

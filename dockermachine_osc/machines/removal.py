@@ -92,4 +92,6 @@ def _release(
         and record.floating_ip_id not in owned
         and record.port_id not in owned
     ):
-        cloud.detach_floating_ip(record.floating_ip_id, record.port_id)
+        cloud.detach_floating_ip(
+            record.floating_ip_id, record.port_id, server.id
+        )
