@@ -38,6 +38,7 @@ class FakeCloud(Neutron, Nova, fixtures.Fixture):
     :ivar queries: the same with the query.
     :ivar booted: the bodies of the servers asked for.
     :ivar statuses: what new servers go through, a step at each look.
+    :ivar console: what servers print; '{id}' stands for the machine's id.
     :ivar admin: whether we see what belongs to other projects.
     """
 

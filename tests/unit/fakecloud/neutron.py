@@ -107,6 +107,10 @@ class Neutron:
         if {'network_id': network['id']} not in ways:
             text = f'External network {network["id"]} is not reachable'
             raise Refused(404, text, 'ExternalGatewayForFloatingIPNotFound')
+        for other in self.things['floatingips'].values():
+            if other['port_id'] == port['id']:
+                text = 'That fixed IP already has a floating IP'
+                raise Refused(409, text, 'FloatingIPPortAlreadyAssociated')
         return self.add_floating_ip(network, **body)
 
     def _before_delete_security_group(self, group):

@@ -61,7 +61,9 @@ class Nova:
         if what == 'action':
             if server['status'] == 'BUILD':
                 raise Refused(409, f'Instance {server_id} is not ready')
-            return 200, {'output': self.console}
+            machine_id = server['metadata'].get('docker-machine:id', '')
+            output = self.console.replace('{id}', machine_id)
+            return 200, {'output': output}
         if request.method == 'DELETE':
             server['OS-EXT-STS:task_state'] = 'deleting'
             server['_steps'] = [server['status'], 'gone']

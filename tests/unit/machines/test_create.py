@@ -340,7 +340,7 @@ class TestFailure(workbench.MachinesTestCase):
         raised = self.assertRaises(error, self.create, **options)
         for words in ('was not created', *expected):
             self.assertIn(words, str(raised))
-        self.assertEqual(self.before, self.fake.holds())
+        self.assertHolds(self.before)
         self.assertEqual([], self.local())
         return raised
 
@@ -369,7 +369,7 @@ class TestFailure(workbench.MachinesTestCase):
             for after in (False, True):
                 self.fake.on(f'{pattern}$', interrupt, after)
                 self.assertRaises(KeyboardInterrupt, self.create)
-                self.assertEqual(self.before, self.fake.holds())
+                self.assertHolds(self.before)
                 self.assertEqual([], self.local())
                 self.assertIn('Removed again', self.told.warnings[-1])
 
@@ -425,6 +425,7 @@ class TestFailure(workbench.MachinesTestCase):
         self.assertTakenBack(['Nobody'], error=engine.EngineTimeout)
 
     def test_nobody_to_log_in_as(self):
+        self.fake.console = ''
         self.image['os_distro'] = 'plan9'
         self.before = self.fake.holds()
         self.assertTakenBack(['--ssh-user'], image='debian-12')
@@ -444,6 +445,12 @@ class TestFailure(workbench.MachinesTestCase):
         self.guest.failures['connect'] = errors.HostFailure('No way')
         self.assertTakenBack(['No way'], port='p')
 
+    def test_users_port_that_has_an_address(self):
+        port = self.fake.add_port(self.private, name='p')
+        self.fake.add_floating_ip(self.public, port_id=port['id'])
+        self.before = self.fake.holds()
+        self.assertTakenBack(['already has a floating IP'], port='p')
+
     def test_kept_on_failure(self):
         self.guest.failures['connect'] = errors.HostFailure('No way')
         raised = self.assertRaises(
@@ -454,7 +461,7 @@ class TestFailure(workbench.MachinesTestCase):
         self.assertTrue(self.local())
         self.guest.failures.clear()
         self.assertTrue(self.delete())
-        self.assertEqual(self.before, self.fake.holds())
+        self.assertHolds(self.before)
         self.assertEqual([], self.local())
 
     def test_removal_fails_too(self):
@@ -464,7 +471,7 @@ class TestFailure(workbench.MachinesTestCase):
         for words in ('No way', 'Not all', 'Boom', 'machine delete web1'):
             self.assertIn(words, str(raised))
         self.assertTrue(self.delete())
-        self.assertEqual(self.before, self.fake.holds())
+        self.assertHolds(self.before)
         self.assertEqual([], self.local())
 
     def test_interrupted_twice(self):
@@ -476,7 +483,7 @@ class TestFailure(workbench.MachinesTestCase):
         self.assertRaises(KeyboardInterrupt, self.create)
         self.assertIn('machine delete web1', self.told.warnings[-1])
         self.assertTrue(self.delete())
-        self.assertEqual(self.before, self.fake.holds())
+        self.assertHolds(self.before)
 
     def test_two_at_once(self):
         with self.files.lock('web1'):
@@ -488,5 +495,5 @@ class TestFailure(workbench.MachinesTestCase):
         self.guest.failures['connect'] = errors.HostFailure('No way')
         files = self.local()
         self.assertRaises(errors.HostFailure, self.create)
-        self.assertEqual(self.before, self.fake.holds())
+        self.assertHolds(self.before)
         self.assertEqual(files, self.local())
