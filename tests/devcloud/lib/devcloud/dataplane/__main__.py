@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m devcloud.dataplane [--once | --down]``."""
+
 import sys
 
 from devcloud.dataplane import daemon

@@ -6,6 +6,7 @@ All rules are replaced in one transaction of nft, so there is no moment
 without rules, and an address that no port owns is denied, so that a guest
 which boots before its rules is closed.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -19,12 +20,8 @@ import typing
 from collections.abc import Sequence
 
 from devcloud import settings
-from devcloud.dataplane import database
-from devcloud.dataplane import links
-from devcloud.dataplane import model
-from devcloud.dataplane import nft
-from devcloud.guest import errors
-from devcloud.guest import lifecycle
+from devcloud.dataplane import database, links, model, nft
+from devcloud.guest import errors, lifecycle
 
 POLL_S = 0.1
 RETRY_S = 1.0
@@ -41,7 +38,8 @@ def policy() -> nft.Policy:
     ports = tuple(word for word in words if word)
     if not all(p.isdecimal() and 0 < int(p) < 65536 for p in ports):
         raise errors.GuestError(
-            f'{HOST_PORTS}={",".join(words)}: want port numbers')
+            f'{HOST_PORTS}={",".join(words)}: want port numbers'
+        )
     return nft.Policy(settings.current().nft_table, ports)
 
 
@@ -80,9 +78,11 @@ class DataPlane:
             (settings.current().run / 'dataplane.nft').write_text(rules)
             self._rules = rules
         links.apply(state)
-        _say(f'{len(state.networks)} networks, {len(state.ports)} ports, '
-             f'{len(state.floating_ips)} floating IPs: applied in '
-             f'{(time.monotonic() - began) * 1000:.0f} ms')
+        _say(
+            f'{len(state.networks)} networks, {len(state.ports)} ports, '
+            f'{len(state.floating_ips)} floating IPs: applied in '
+            f'{(time.monotonic() - began) * 1000:.0f} ms'
+        )
 
     def run(self) -> typing.NoReturn:
         """Until the process is ended."""
@@ -121,10 +121,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code."""
     parser = argparse.ArgumentParser(prog='dataplane', description=__doc__)
     group = parser.add_mutually_exclusive_group()
-    group.add_argument('--once', action='store_true',
-                       help='apply what is wanted now, and end')
-    group.add_argument('--down', action='store_true',
-                       help='remove all that is this cloud\'s')
+    group.add_argument(
+        '--once', action='store_true', help='apply what is wanted now, and end'
+    )
+    group.add_argument(
+        '--down', action='store_true', help="remove all that is this cloud's"
+    )
     args = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _end)
     try:

@@ -4,6 +4,7 @@
 Read-only, in one transaction.  The tables are those of Neutron's models
 (neutron/db/models, neutron/db/models_v2.py, ...) of the pinned release.
 """
+
 from __future__ import annotations
 
 import collections
@@ -64,16 +65,20 @@ class Database:
     def __init__(self, path: pathlib.Path) -> None:
         """:raises sqlite3.OperationalError: when there is no such file"""
         self._connection = sqlite3.connect(
-            f'{path.as_uri()}?mode=ro', uri=True, timeout=BUSY_TIMEOUT_S,
-            isolation_level=None)
+            f'{path.as_uri()}?mode=ro',
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+        )
 
     def close(self) -> None:
         self._connection.close()
 
     def version(self) -> int:
         """Changes with each commit of another connection; costs 20 us."""
-        return int(self._connection.execute(
-            'PRAGMA data_version').fetchone()[0])
+        return int(
+            self._connection.execute('PRAGMA data_version').fetchone()[0]
+        )
 
     def read(self) -> model.State:
         """One consistent picture."""
@@ -102,11 +107,14 @@ class Database:
             ports=tuple(p for p in self._ports() if p.network_id in tenants),
             rules=self._rules(),
             address_groups={
-                group: tuple(filter(_is_ipv4, addresses)) for group, addresses
-                in self._grouped(ADDRESS_GROUPS).items()},
+                group: tuple(filter(_is_ipv4, addresses))
+                for group, addresses in self._grouped(ADDRESS_GROUPS).items()
+            },
             routers=tuple(self._routers()),
-            floating_ips=tuple(model.FloatingIP(*row)
-                               for row in self._rows(FLOATING_IPS)))
+            floating_ips=tuple(
+                model.FloatingIP(*row) for row in self._rows(FLOATING_IPS)
+            ),
+        )
 
     def _networks(self) -> Iterator[model.Network]:
         subnets: dict[str, list[model.Subnet]] = collections.defaultdict(list)
@@ -114,16 +122,18 @@ class Database:
             subnets[network].append(model.Subnet(cidr, gateway))
         for network, mtu, external in self._rows(NETWORKS):
             if subnets[network]:
-                yield model.Network(network, mtu, bool(external),
-                                    tuple(subnets[network]))
+                yield model.Network(
+                    network, mtu, bool(external), tuple(subnets[network])
+                )
 
     def _ports(self) -> Iterator[model.Port]:
         addresses = self._grouped(ADDRESSES)
         groups = self._grouped(GROUPS)
         for port, mac, network, filtered in self._rows(PORTS):
             own = tuple(filter(_is_ipv4, addresses.get(port, ())))
-            yield model.Port(port, mac, network, own, bool(filtered),
-                             groups.get(port, ()))
+            yield model.Port(
+                port, mac, network, own, bool(filtered), groups.get(port, ())
+            )
 
     def _rules(self) -> dict[str, tuple[model.Rule, ...]]:
         found: dict[str, list[model.Rule]] = collections.defaultdict(list)
@@ -136,8 +146,13 @@ class Database:
         addresses = self._grouped(ADDRESSES)
         for router, port, snat, external in self._rows(ROUTERS):
             own = filter(_is_ipv4, addresses.get(port, ()))
-            yield model.Router(router, inside.get(router, ()), external,
-                               next(own, None), bool(snat))
+            yield model.Router(
+                router,
+                inside.get(router, ()),
+                external,
+                next(own, None),
+                bool(snat),
+            )
 
 
 def _is_ipv4(address: str) -> bool:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The networks' devices, the guests' ports, and the rules, in the kernel."""
+
 from __future__ import annotations
 
 import json
@@ -10,9 +11,7 @@ import typing
 from collections.abc import Iterator
 
 from devcloud.dataplane import model
-from devcloud.guest import errors
-from devcloud.guest import names
-from devcloud.guest import process
+from devcloud.guest import errors, names, process
 
 SYSCTL = pathlib.Path('/proc/sys/net')
 
@@ -31,8 +30,11 @@ def enable_forwarding() -> None:
 
 def taps() -> Devices:
     """The ports of running guests; a port that was made anew differs."""
-    return frozenset((index, name) for index, name in socket.if_nameindex()
-                     if names.is_tap(name))
+    return frozenset(
+        (index, name)
+        for index, name in socket.if_nameindex()
+        if names.is_tap(name)
+    )
 
 
 def _present() -> dict[str, Link]:
@@ -42,8 +44,10 @@ def _present() -> dict[str, Link]:
     for link in links:
         if names.is_bridge(link['ifname']) or names.is_tap(link['ifname']):
             link['addresses'] = {
-                f'{a["local"]}/{a["prefixlen"]}' for a in link['addr_info']
-                if a['family'] == 'inet'}
+                f'{a["local"]}/{a["prefixlen"]}'
+                for a in link['addr_info']
+                if a['family'] == 'inet'
+            }
             found[link['ifname']] = link
     return found
 
@@ -102,8 +106,9 @@ def _connect(port: model.Port, state: model.State, link: Link) -> None:
     _sysctl(f'ipv4/conf/{port.tap}/send_redirects', 0)
     # ARP asks in the gateway's name, not in that of some other network
     _sysctl(f'ipv4/conf/{port.tap}/arp_announce', 2)
-    gateways = {f'{gateway}/32' for _, gateway in _routes(port, state)
-                if gateway}
+    gateways = {
+        f'{gateway}/32' for _, gateway in _routes(port, state) if gateway
+    }
     for address in link['addresses'] - gateways:
         process.run('ip', 'addr', 'del', address, 'dev', port.tap)
     for address in gateways - link['addresses']:
@@ -111,14 +116,18 @@ def _connect(port: model.Port, state: model.State, link: Link) -> None:
     _set_routes(port, state)
 
 
-def _routes(port: model.Port, state: model.State
-            ) -> Iterator[tuple[str, str | None]]:
+def _routes(
+    port: model.Port, state: model.State
+) -> Iterator[tuple[str, str | None]]:
     """Each address of the port, and the gateway of its subnet."""
-    subnets = [s for n in state.networks if n.id == port.network_id
-               for s in n.subnets]
+    subnets = [
+        s for n in state.networks if n.id == port.network_id for s in n.subnets
+    ]
     for address in port.addresses:
-        yield address, next((s.gateway for s in subnets if s.has(address)),
-                            None)
+        yield (
+            address,
+            next((s.gateway for s in subnets if s.has(address)), None),
+        )
 
 
 def _set_routes(port: model.Port, state: model.State) -> None:
@@ -126,13 +135,21 @@ def _set_routes(port: model.Port, state: model.State) -> None:
     have = {route['dst'] for route in json.loads(shown or '[]')}
     want = dict(_routes(port, state))
     for address in have - set(want):
-        process.run('ip', 'route', 'del', address, 'dev', port.tap,
-                    check=False)
+        process.run(
+            'ip', 'route', 'del', address, 'dev', port.tap, check=False
+        )
     for address, gateway in want.items():
         if address not in have:
             source = ('src', gateway) if gateway else ()
-            process.run('ip', 'route', 'replace', f'{address}/32', 'dev',
-                        port.tap, *source)
+            process.run(
+                'ip',
+                'route',
+                'replace',
+                f'{address}/32',
+                'dev',
+                port.tap,
+                *source,
+            )
 
 
 def remove(table: str) -> None:
@@ -148,7 +165,12 @@ def load_rules(text: str) -> None:
 
     :raises GuestError: when nft refuses the text
     """
-    done = subprocess.run(['nft', '-f', '-'], input=text, text=True,
-                          capture_output=True)
+    done = subprocess.run(
+        ['nft', '-f', '-'],
+        check=False,
+        input=text,
+        text=True,
+        capture_output=True,
+    )
     if done.returncode:
         raise errors.GuestError(f'nft: {done.stderr.strip()[:2000]}')

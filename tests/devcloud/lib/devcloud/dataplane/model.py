@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the data plane knows of Neutron."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -18,8 +19,9 @@ class Subnet:
 
     def has(self, address: str) -> bool:
         """True for an address of this subnet."""
-        return (ipaddress.IPv4Address(address)
-                in ipaddress.IPv4Network(self.cidr))
+        return ipaddress.IPv4Address(address) in ipaddress.IPv4Network(
+            self.cidr
+        )
 
     @property
     def gateway_with_prefix(self) -> str | None:
@@ -33,7 +35,7 @@ class Network:
     """A network with its IPv4 subnets."""
 
     id: str
-    mtu: int            # bytes
+    mtu: int  # bytes
     external: bool
     subnets: tuple[Subnet, ...]
 
@@ -51,9 +53,9 @@ class Port:
     id: str
     mac: str
     network_id: str
-    addresses: tuple[str, ...]      # IPv4
-    filtered: bool                  # port security is enabled
-    groups: tuple[str, ...]         # ids of its security groups
+    addresses: tuple[str, ...]  # IPv4
+    filtered: bool  # port security is enabled
+    groups: tuple[str, ...]  # ids of its security groups
 
     @property
     def tap(self) -> str:
@@ -64,10 +66,10 @@ class Port:
 class Rule:
     """A rule of a security group, for IPv4; None means any."""
 
-    direction: str                  # 'ingress' or 'egress'
+    direction: str  # 'ingress' or 'egress'
     protocol: str | None
-    low: int | None                 # a port, or an ICMP type
-    high: int | None                # a port, or an ICMP code
+    low: int | None  # a port, or an ICMP type
+    high: int | None  # a port, or an ICMP code
     prefix: str | None = None
     remote_group: str | None = None
     address_group: str | None = None
@@ -78,9 +80,9 @@ class Router:
     """What a router connects."""
 
     id: str
-    networks: tuple[str, ...]       # ids of the networks inside
-    external: str | None = None     # id of the network of its gateway
-    address: str | None = None      # IPv4 of its gateway
+    networks: tuple[str, ...]  # ids of the networks inside
+    external: str | None = None  # id of the network of its gateway
+    address: str | None = None  # IPv4 of its gateway
     snat: bool = False
 
 
@@ -101,9 +103,11 @@ class State:
     networks: tuple[Network, ...] = ()
     ports: tuple[Port, ...] = ()
     rules: dict[str, tuple[Rule, ...]] = dataclasses.field(
-        default_factory=dict)       # by security group
+        default_factory=dict
+    )  # by security group
     address_groups: dict[str, tuple[str, ...]] = dataclasses.field(
-        default_factory=dict)
+        default_factory=dict
+    )
     routers: tuple[Router, ...] = ()
     floating_ips: tuple[FloatingIP, ...] = ()
 
@@ -114,8 +118,14 @@ class State:
 
     def group_addresses(self, group: str) -> list[str]:
         """The addresses of a security group's members."""
-        return sorted({address for port in self.ports
-                       if group in port.groups for address in port.addresses})
+        return sorted(
+            {
+                address
+                for port in self.ports
+                if group in port.groups
+                for address in port.addresses
+            }
+        )
 
     def ports_of(self, networks: Iterable[Network]) -> list[Port]:
         """The ports that guests have on these networks."""
@@ -130,16 +140,22 @@ class State:
                 inside.update(router.networks)
         return [n for n in self.tenants if n.id in inside]
 
-    def with_gateway(self, external: str | None = None, *,
-                     snat: bool = False) -> list[Network]:
+    def with_gateway(
+        self, external: str | None = None, *, snat: bool = False
+    ) -> list[Network]:
         """Tenant networks whose router leads to an external network.
 
         :param external: only those that lead to this one
         :param snat: only those whose router hides fixed addresses
         """
-        inside = {i for r in self.routers if r.external is not None
-                  and external in (None, r.external) and (r.snat or not snat)
-                  for i in r.networks}
+        inside = {
+            i
+            for r in self.routers
+            if r.external is not None
+            and external in (None, r.external)
+            and (r.snat or not snat)
+            for i in r.networks
+        }
         return [n for n in self.tenants if n.id in inside]
 
     def outside_addresses(self) -> dict[str, str]:
@@ -151,9 +167,11 @@ class State:
         found: dict[str, str] = {}
         for router in self.routers:
             if router.address and router.snat:
-                found.update((address, router.address)
-                             for port in self.ports
-                             if port.network_id in router.networks
-                             for address in port.addresses)
+                found.update(
+                    (address, router.address)
+                    for port in self.ports
+                    if port.network_id in router.networks
+                    for address in port.addresses
+                )
         found.update((f.fixed, f.address) for f in self.floating_ips)
         return found

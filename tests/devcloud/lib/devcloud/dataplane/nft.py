@@ -15,6 +15,7 @@ Replies pass.  The packets of the one who opened a connection are judged each
 time, so that a connection ends with the rule or the floating IP that allowed
 it, without any tool that flushes the kernel's table of connections.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -25,16 +26,24 @@ from devcloud.guest import names
 
 # Not the outside.  169.254 also has the metadata service of a cloud that
 # this machine may itself run on.
-PRIVATE = ('10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16',
-           '172.16.0.0/12', '192.168.0.0/16')
+PRIVATE = (
+    '10.0.0.0/8',
+    '100.64.0.0/10',
+    '127.0.0.0/8',
+    '169.254.0.0/16',
+    '172.16.0.0/12',
+    '192.168.0.0/16',
+)
 LINK_LOCAL = '169.254.0.0/16'
 OUT_PORTS = (53, 80, 443)
 PROTOCOLS = {'1': 'icmp', '6': 'tcp', '17': 'udp'}
 WITH_PORTS = ('tcp', 'udp', 'sctp', 'dccp', 'udplite')
 ANY_PROTOCOL = (None, 'any', '0')
 ANYWHERE = (None, '0.0.0.0/0')
-REPLIES = ['ct state related accept',
-           'ct state established ct direction reply accept']
+REPLIES = [
+    'ct state related accept',
+    'ct state established ct direction reply accept',
+]
 REJECT = 'reject with icmp host-unreachable'
 
 
@@ -42,8 +51,8 @@ REJECT = 'reject with icmp host-unreachable'
 class Policy:
     """What does not come from Neutron."""
 
-    table: str                              # the table's name
-    host_ports: tuple[str, ...] = ()        # of the host, open to guests
+    table: str  # the table's name
+    host_ports: tuple[str, ...] = ()  # of the host, open to guests
 
 
 def _set(items: Iterable[str]) -> str:
@@ -79,8 +88,10 @@ def _remote(rule: model.Rule, state: model.State) -> str | None:
     """The other side as a set; empty for anybody, None for nobody."""
     if rule.remote_group or rule.address_group:
         addresses: Sequence[str] = (
-            state.group_addresses(rule.remote_group) if rule.remote_group
-            else state.address_groups.get(str(rule.address_group), ()))
+            state.group_addresses(rule.remote_group)
+            if rule.remote_group
+            else state.address_groups.get(str(rule.address_group), ())
+        )
         return _set(addresses) if addresses else None
     return '' if rule.prefix in ANYWHERE else str(rule.prefix)
 
@@ -96,13 +107,17 @@ def _protocol(rule: model.Rule) -> str:
     return f'ip protocol {name}'
 
 
-def _port_chain(port: model.Port, direction: str, state: model.State
-                ) -> list[str]:
+def _port_chain(
+    port: model.Port, direction: str, state: model.State
+) -> list[str]:
     if not port.filtered:
         return ['return']
-    matches = {rule_text(rule, state) for group in port.groups
-               for rule in state.rules.get(group, ())
-               if rule.direction == direction}
+    matches = {
+        rule_text(rule, state)
+        for group in port.groups
+        for rule in state.rules.get(group, ())
+        if rule.direction == direction
+    }
     return [*sorted(m for m in matches if m), 'drop']
 
 
@@ -110,8 +125,9 @@ def _group_chains(state: model.State) -> list[str]:
     lines: list[str] = []
     for port in state.ports:
         for prefix, direction in (('i', 'ingress'), ('e', 'egress')):
-            lines += _chain(f'{prefix}_{port.id[:8]}',
-                            _port_chain(port, direction, state))
+            lines += _chain(
+                f'{prefix}_{port.id[:8]}', _port_chain(port, direction, state)
+            )
     return lines
 
 
@@ -119,24 +135,31 @@ def _judge(field: str, prefix: str, ports: Sequence[model.Port]) -> list[str]:
     """To each port its chain; one that Neutron does not know is denied."""
     if not ports:
         return ['drop']
-    chains = _set(f'"{port.tap}" : jump {prefix}_{port.id[:8]}'
-                  for port in ports)
-    return [f'{field} vmap {chains}', f'{field} {_taps(ports)} accept',
-            'drop']
+    chains = _set(
+        f'"{port.tap}" : jump {prefix}_{port.id[:8]}' for port in ports
+    )
+    return [f'{field} vmap {chains}', f'{field} {_taps(ports)} accept', 'drop']
 
 
 # ---------------------------------------------------------------- the hooks
 def _leaving(state: model.State) -> list[str]:
-    return [_hook('filter', 'prerouting', -150),
-            f'iifname != "{names.all_taps()}" accept', 'jump own_address',
-            *REPLIES, *_judge('iifname', 'e', state.ports)]
+    return [
+        _hook('filter', 'prerouting', -150),
+        f'iifname != "{names.all_taps()}" accept',
+        'jump own_address',
+        *REPLIES,
+        *_judge('iifname', 'e', state.ports),
+    ]
 
 
 def _own_address(state: model.State) -> list[str]:
     """No guest speaks with another's MAC or IP address, or IPv6."""
     guarded = [p for p in state.ports if p.filtered]
-    own = [f'"{port.tap}" . {port.mac} . {address}'
-           for port in guarded for address in port.addresses]
+    own = [
+        f'"{port.tap}" . {port.mac} . {address}'
+        for port in guarded
+        for address in port.addresses
+    ]
     lines = []
     if own:
         lines.append(f'iifname . ether saddr . ip saddr {_set(own)} return')
@@ -146,9 +169,23 @@ def _own_address(state: model.State) -> list[str]:
 
 
 def _entering(state: model.State) -> list[str]:
-    return [_hook('filter', 'postrouting', 150),
-            f'oifname != "{names.all_taps()}" accept',
-            *REPLIES, *_judge('oifname', 'i', state.ports)]
+    # the connection's own packets name the floating IP that it was made to
+    through = 'ct status dnat'
+    if state.floating_ips:
+        through += (
+            f' ct original ip daddr . ip daddr != {_floating_pairs(state)}'
+        )
+    return [
+        _hook('filter', 'postrouting', 150),
+        f'oifname != "{names.all_taps()}" accept',
+        *REPLIES,
+        f'{through} drop',
+        *_judge('oifname', 'i', state.ports),
+    ]
+
+
+def _floating_pairs(state: model.State) -> str:
+    return _set(f'{f.address} . {f.fixed}' for f in state.floating_ips)
 
 
 def _floating(state: model.State) -> list[str]:
@@ -156,11 +193,15 @@ def _floating(state: model.State) -> list[str]:
     lines = [_hook('nat', 'prerouting', -100)]
     for external in sorted({f.network_id for f in state.floating_ips}):
         near = state.ports_of(state.with_gateway(external))
-        pairs = [f'{f.address} : {f.fixed}' for f in state.floating_ips
-                 if f.network_id == external]
+        pairs = [
+            f'{f.address} : {f.fixed}'
+            for f in state.floating_ips
+            if f.network_id == external
+        ]
         if near:
-            lines.append(f'iifname {_taps(near)} '
-                         f'dnat ip to ip daddr map {_set(pairs)}')
+            lines.append(
+                f'iifname {_taps(near)} dnat ip to ip daddr map {_set(pairs)}'
+            )
     return lines
 
 
@@ -176,21 +217,28 @@ def _source(state: model.State) -> list[str]:
     lines = [_hook('nat', 'postrouting', 100)]
     seen = state.outside_addresses()
     if seen:
-        pairs = _set(f'{fixed} : {outside}'
-                     for fixed, outside in sorted(seen.items()))
-        lines.append(f'oifname "{names.all_taps()}" ct status dnat '
-                     f'snat ip to ip saddr map {pairs}')
+        pairs = _set(
+            f'{fixed} : {outside}' for fixed, outside in sorted(seen.items())
+        )
+        lines.append(
+            f'oifname "{names.all_taps()}" ct status dnat '
+            f'snat ip to ip saddr map {pairs}'
+        )
     cidrs = [s.cidr for n in state.with_gateway() for s in n.subnets]
     if cidrs:
-        lines.append(f'oifname != "{names.all_taps()}" ip saddr '
-                     f'{_set(cidrs)} masquerade')
+        lines.append(
+            f'oifname != "{names.all_taps()}" ip saddr '
+            f'{_set(cidrs)} masquerade'
+        )
     return lines
 
 
 def _crossing(state: model.State) -> list[str]:
     ours = names.all_taps()
-    ways = [f'"{port.tap}" : goto from_{port.network_id[:8]}'
-            for port in state.ports]
+    ways = [
+        f'"{port.tap}" : goto from_{port.network_id[:8]}'
+        for port in state.ports
+    ]
     return [
         _hook('filter', 'forward', 0),
         f'iifname != "{ours}" oifname != "{ours}" accept',
@@ -198,7 +246,9 @@ def _crossing(state: model.State) -> list[str]:
         *REPLIES,
         *([f'iifname vmap {_set(ways)}'] if ways else []),
         # from elsewhere to a guest, or from a port that Neutron knows not
-        f'iifname "{ours}" {REJECT}', 'drop']
+        f'iifname "{ours}" {REJECT}',
+        'drop',
+    ]
 
 
 def _network_chains(state: model.State) -> list[str]:
@@ -210,19 +260,19 @@ def _network_chains(state: model.State) -> list[str]:
 
 def _ways(network: model.Network, state: model.State) -> list[str]:
     """Where the guests of a network get to; nowhere else."""
-    lines = []
-    if network in state.with_gateway():
-        floating = [f'{f.address} . {f.fixed}' for f in state.floating_ips]
-        if floating:
-            lines.append(f'ct status dnat ct original ip daddr . ip daddr '
-                         f'{_set(floating)} accept')
-    # whose floating IP has gone
-    lines.append(f'ct status dnat oifname "{names.all_taps()}" drop')
+    routed = network in state.with_gateway()
+    verdict = 'accept' if routed and state.floating_ips else 'drop'
+    # judged at its arrival: 'entering' knows which floating IPs there are
+    lines = [f'oifname "{names.all_taps()}" ct status dnat {verdict}']
     near = state.ports_of(state.reachable(network))
     if near:
         lines.append(f'oifname {_taps(near)} accept')
-    return [*lines, f'oifname "{names.all_taps()}" {REJECT}',
-            *_way_out(network, state), REJECT]
+    return [
+        *lines,
+        f'oifname "{names.all_taps()}" {REJECT}',
+        *_way_out(network, state),
+        REJECT,
+    ]
 
 
 def _way_out(network: model.Network, state: model.State) -> list[str]:
@@ -237,26 +287,33 @@ def _way_out(network: model.Network, state: model.State) -> list[str]:
             return []
         match = f'ip saddr {_set(floating)} '
     outside = f'{match}ip daddr != {_set(PRIVATE)}'
-    return [f'{match}ip daddr != {LINK_LOCAL} meta l4proto {{ tcp, udp }} '
-            f'th dport 53 accept',
-            f'{outside} meta l4proto {{ tcp, udp }} th dport '
-            f'{_set(map(str, OUT_PORTS))} accept',
-            f'{outside} icmp type echo-request accept']
+    return [
+        f'{match}ip daddr != {LINK_LOCAL} meta l4proto {{ tcp, udp }} '
+        f'th dport 53 accept',
+        f'{outside} meta l4proto {{ tcp, udp }} th dport '
+        f'{_set(map(str, OUT_PORTS))} accept',
+        f'{outside} icmp type echo-request accept',
+    ]
 
 
 def _to_host(state: model.State, policy: Policy) -> list[str]:
     ours = names.all_taps()
-    lines = [_hook('filter', 'input', 0),
-             f'iifname != "{ours}" accept', *REPLIES]
+    lines = [
+        _hook('filter', 'input', 0),
+        f'iifname != "{ours}" accept',
+        *REPLIES,
+    ]
     near = state.ports_of(state.with_gateway())
     if near:
         routed = _taps(near)
-        lines += [f'iifname {routed} icmp type echo-request accept',
-                  f'iifname {routed} meta l4proto {{ tcp, udp }} '
-                  f'th dport 53 accept']
+        lines += [
+            f'iifname {routed} icmp type echo-request accept',
+            f'iifname {routed} meta l4proto {{ tcp, udp }} th dport 53 accept',
+        ]
         if policy.host_ports:
-            lines.append(f'iifname {routed} tcp dport '
-                         f'{_set(policy.host_ports)} accept')
+            lines.append(
+                f'iifname {routed} tcp dport {_set(policy.host_ports)} accept'
+            )
     return [*lines, f'iifname "{ours}" {REJECT}']
 
 
@@ -265,8 +322,11 @@ def render(state: model.State, policy: Policy) -> str:
     head = f'table inet {policy.table}'
     # naming it first makes the removal work when it is not there
     lines = [
-        head, f'delete {head}', f'{head} {{',
-        *_group_chains(state), *_network_chains(state),
+        head,
+        f'delete {head}',
+        f'{head} {{',
+        *_group_chains(state),
+        *_network_chains(state),
         *_chain('own_address', _own_address(state)),
         *_chain('leaving', _leaving(state)),
         *_chain('floating', _floating(state)),
@@ -274,5 +334,7 @@ def render(state: model.State, policy: Policy) -> str:
         *_chain('crossing', _crossing(state)),
         *_chain('source', _source(state)),
         *_chain('entering', _entering(state)),
-        *_chain('to_host', _to_host(state, policy)), '}']
+        *_chain('to_host', _to_host(state, policy)),
+        '}',
+    ]
     return '\n'.join(lines) + '\n'

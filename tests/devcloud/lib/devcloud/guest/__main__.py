@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``python -m devcloud.guest VERB ...``."""
+
 import sys
 
 from devcloud.guest import cli

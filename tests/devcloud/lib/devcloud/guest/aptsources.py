@@ -5,6 +5,7 @@ The base trees come from the same mirror as the machine's own packages, so
 that a developer behind a company mirror needs no second setting.  Both of
 apt's formats are read, see sources.list(5).
 """
+
 from __future__ import annotations
 
 import collections
@@ -15,9 +16,20 @@ from collections.abc import Iterator
 
 APT = pathlib.Path('/etc/apt')
 KEYRING = 'debian-archive-keyring'
-CODENAMES = frozenset((
-    'buster', 'bullseye', 'bookworm', 'trixie', 'forky', 'sid', 'oldstable',
-    'stable', 'testing', 'unstable'))
+CODENAMES = frozenset(
+    (
+        'buster',
+        'bullseye',
+        'bookworm',
+        'trixie',
+        'forky',
+        'sid',
+        'oldstable',
+        'stable',
+        'testing',
+        'unstable',
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +56,9 @@ def _paragraphs(text: str) -> Iterator[dict[str, str]]:
     for block in re.split(r'\n[ \t]*\n', '\n'.join(lines)):
         fields = re.findall(r'^([\w-]+):((?:.*)(?:\n[ \t].*)*)', block, re.M)
         if fields:
-            yield {name.lower(): ' '.join(value.split())
-                   for name, value in fields}
+            yield {
+                name.lower(): ' '.join(value.split()) for name, value in fields
+            }
 
 
 def parse_deb822(text: str) -> Iterator[Source]:
@@ -56,21 +69,29 @@ def parse_deb822(text: str) -> Iterator[Source]:
         if field.get('enabled', 'yes').lower() in ('no', 'false', '0'):
             continue
         for uri in field.get('uris', '').split():
-            yield Source(uri, tuple(field.get('suites', '').split()),
-                         tuple(field.get('components', '').split()),
-                         field.get('signed-by', ''))
+            yield Source(
+                uri,
+                tuple(field.get('suites', '').split()),
+                tuple(field.get('components', '').split()),
+                field.get('signed-by', ''),
+            )
 
 
 def parse_one_line(text: str) -> Iterator[Source]:
     """The sources of binary packages of a ``.list`` file."""
     for line in text.splitlines():
-        found = re.match(r'\s*deb\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)([^#]*)',
-                         line)
+        found = re.match(
+            r'\s*deb\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)([^#]*)', line
+        )
         if found:
             options, uri, suite, components = found.groups()
             signed = re.search(r'signed-by=(\S+)', options or '')
-            yield Source(uri, (suite,), tuple(components.split()),
-                         signed[1] if signed else '')
+            yield Source(
+                uri,
+                (suite,),
+                tuple(components.split()),
+                signed[1] if signed else '',
+            )
 
 
 def sources(apt: pathlib.Path = APT) -> list[Source]:
@@ -95,10 +116,16 @@ def debian_mirror(found: list[Source]) -> Mirror | None:
     suites: dict[str, set[str]] = collections.defaultdict(set)
     for source in found:
         suites[source.uri].update(source.suites)
-    security = next((s.uri for s in found for suite in s.suites
-                     if suite.endswith(('-security', '/updates'))
-                     and suite.split('-')[0].split('/')[0] in CODENAMES),
-                    None)
+    security = next(
+        (
+            s.uri
+            for s in found
+            for suite in s.suites
+            if suite.endswith(('-security', '/updates'))
+            and suite.split('-')[0].split('/')[0] in CODENAMES
+        ),
+        None,
+    )
     for source in found:
         if 'main' not in source.components:
             continue
@@ -112,4 +139,5 @@ def _is_debian(source: Source, suites: set[str]) -> bool:
     return bool(plain) and (
         source.uri.rstrip('/').rsplit('/', 1)[-1] == 'debian'
         or KEYRING in source.signed_by
-        or any(f'{suite}-updates' in suites for suite in plain))
+        or any(f'{suite}-updates' in suites for suite in plain)
+    )

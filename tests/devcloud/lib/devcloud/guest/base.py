@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building base trees with mmdebstrap, and finding them."""
+
 from __future__ import annotations
 
 import concurrent.futures
@@ -11,19 +12,19 @@ import subprocess
 import time
 
 from devcloud import settings
-from devcloud.guest import aptsources
-from devcloud.guest import errors
-from devcloud.guest import process
-from devcloud.guest import recipes
+from devcloud.guest import aptsources, errors, process, recipes
 
 KEYRING = pathlib.Path('/usr/share/keyrings/debian-archive-keyring.gpg')
 MIRROR_VARIABLE = 'DEVCLOUD_DEBIAN_MIRROR'
 UNFINISHED = '.new'
 NEEDED_MB = 1500
 LOG_LINES = 15
-APT_OPTIONS = ('Acquire::Check-Valid-Until "false"',
-               'Acquire::Check-Date "false"', 'Acquire::Retries "3"',
-               'Acquire::Languages "none"')
+APT_OPTIONS = (
+    'Acquire::Check-Valid-Until "false"',
+    'Acquire::Check-Date "false"',
+    'Acquire::Retries "3"',
+    'Acquire::Languages "none"',
+)
 PROXIES = ('Acquire::http::Proxy', 'Acquire::https::Proxy')
 
 
@@ -34,7 +35,8 @@ def recipe(name: str) -> recipes.Recipe:
     except KeyError:
         raise errors.GuestError(
             f'no base is named {name!r}; there are: '
-            f'{", ".join(sorted(recipes.RECIPES))}') from None
+            f'{", ".join(sorted(recipes.RECIPES))}'
+        ) from None
 
 
 def path(name: str) -> pathlib.Path:
@@ -50,12 +52,14 @@ def built(name: str) -> pathlib.Path:
     tree = path(name)
     if not tree.is_dir():
         raise errors.GuestError(
-            f'base {name} has not been built: run "build-base {name}" first')
+            f'base {name} has not been built: run "build-base {name}" first'
+        )
     return tree
 
 
-def apt_sources(suite: str, extra: tuple[str, ...],
-                mirror: aptsources.Mirror) -> list[str]:
+def apt_sources(
+    suite: str, extra: tuple[str, ...], mirror: aptsources.Mirror
+) -> list[str]:
     """The lines of the tree's sources.list."""
     signed = f'[signed-by={KEYRING}]'
     lines = [f'deb {signed} {mirror.archive} {suite} main']
@@ -85,16 +89,23 @@ def _apt_options() -> list[str]:
     return options
 
 
-def command(wanted: recipes.Recipe, target: pathlib.Path,
-            mirror: aptsources.Mirror | None) -> list[str]:
+def command(
+    wanted: recipes.Recipe,
+    target: pathlib.Path,
+    mirror: aptsources.Mirror | None,
+) -> list[str]:
     """How mmdebstrap is called.
 
     Without a Debian mirror in apt's configuration (Ubuntu), mmdebstrap uses
     the one that it was built with.
     """
-    words = ['mmdebstrap', '--mode=root', '--variant=minbase',
-             f'--keyring={KEYRING}',
-             f'--include={",".join(wanted.packages)}']
+    words = [
+        'mmdebstrap',
+        '--mode=root',
+        '--variant=minbase',
+        f'--keyring={KEYRING}',
+        f'--include={",".join(wanted.packages)}',
+    ]
     words += [*_apt_options(), wanted.suite, str(target)]
     if mirror:
         words += apt_sources(wanted.suite, wanted.extra_suites, mirror)
@@ -118,8 +129,7 @@ def build(name: str, *, force: bool = False) -> str:
         _discard(tree)
         fresh.rename(tree)
         size = process.run('du', '-sm', str(tree)).stdout.split()[0]
-        return (f'{tree}: built in {time.monotonic() - began:.0f} s, '
-                f'{size} MiB')
+        return f'{tree}: built in {time.monotonic() - began:.0f} s, {size} MiB'
 
 
 def build_all(names: list[str], *, force: bool = False) -> list[str]:
@@ -141,12 +151,14 @@ def build_all(names: list[str], *, force: bool = False) -> list[str]:
 def _require_means(directory: pathlib.Path) -> None:
     if not KEYRING.is_file():
         raise errors.GuestError(
-            f'{KEYRING} is missing: apt-get install debian-archive-keyring')
+            f'{KEYRING} is missing: apt-get install debian-archive-keyring'
+        )
     free = shutil.disk_usage(directory).free >> 20
     if free < NEEDED_MB:
         raise errors.GuestError(
             f'{directory} has {free} MiB left, a base tree needs '
-            f'{NEEDED_MB} MiB while it is built')
+            f'{NEEDED_MB} MiB while it is built'
+        )
 
 
 def _bootstrap(wanted: recipes.Recipe, tree: pathlib.Path) -> pathlib.Path:
@@ -162,21 +174,34 @@ def _bootstrap(wanted: recipes.Recipe, tree: pathlib.Path) -> pathlib.Path:
     return fresh
 
 
-def _mmdebstrap(wanted: recipes.Recipe, target: pathlib.Path,
-                log: pathlib.Path) -> None:
+def _mmdebstrap(
+    wanted: recipes.Recipe, target: pathlib.Path, log: pathlib.Path
+) -> None:
     words = command(wanted, target, _mirror())
     # a mount namespace of its own: nothing stays mounted if it is killed
     with log.open('w') as out:
         code = subprocess.run(
-            ['unshare', '--mount', '--propagation', 'slave', 'setpriv',
-             '--pdeathsig', 'TERM', *words],
-            stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT).returncode
+            [
+                'unshare',
+                '--mount',
+                '--propagation',
+                'slave',
+                'setpriv',
+                '--pdeathsig',
+                'TERM',
+                *words,
+            ],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        ).returncode
     if code:
         tail = log.read_text(errors='replace').splitlines()[-LOG_LINES:]
         raise errors.GuestError(
             f'base {wanted.name} could not be built: mmdebstrap ended with '
-            f'{code}. The end of {log}:\n  ' + '\n  '.join(tail))
+            f'{code}. The end of {log}:\n  ' + '\n  '.join(tail)
+        )
 
 
 def _finish(tree: pathlib.Path) -> None:

@@ -5,8 +5,10 @@ The guest sees a pure version 2 tree.  On a host in hybrid mode (version 1
 controllers, a version 2 tree without any) systemd-nspawn also wants one in
 the ``name=systemd`` tree.
 """
+
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import time
@@ -68,24 +70,22 @@ def _enable_controllers(top: pathlib.Path) -> None:
 
 def kill(name: str) -> None:
     """End every process of the guest, whatever it does."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         (tops()[0] / name / 'cgroup.kill').write_text('1')
-    except FileNotFoundError:
-        pass
 
 
 def remove(name: str) -> None:
     """Remove the guest's directories once their processes are gone."""
     for top in tops():
         for directory, _, _ in os.walk(top / name, topdown=False):
-            _remove_directory(directory)
+            _remove_directory(pathlib.Path(directory))
 
 
-def _remove_directory(directory: str) -> None:
+def _remove_directory(directory: pathlib.Path) -> None:
     # a killed process leaves its cgroup a moment after the kill
     for _ in range(REMOVAL_TRIES):
         try:
-            os.rmdir(directory)
+            directory.rmdir()
             return
         except FileNotFoundError:
             return
@@ -107,5 +107,5 @@ def remove_tops() -> None:
     for top in tops():
         try:
             top.rmdir()
-        except OSError:     # not there, or in use
+        except OSError:  # not there, or in use
             continue

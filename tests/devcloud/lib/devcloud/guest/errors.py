@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exit codes of the guest command and the error that carries them."""
+
 from __future__ import annotations
 
 import enum

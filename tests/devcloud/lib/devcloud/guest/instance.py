@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is on disk of a guest: its settings, its run state, its trees."""
+
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -12,9 +12,7 @@ import time
 import typing
 
 from devcloud import settings
-from devcloud.guest import errors
-from devcloud.guest import ports
-from devcloud.guest import process
+from devcloud.guest import errors, ports, process
 
 NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9-]{0,62}')
 TREES = ('upper', 'work', 'root', 'docker', 'containerd', 'seed')
@@ -27,22 +25,22 @@ class Config:
     name: str
     uuid: str
     hostname: str
-    base: str           # the directory of the base tree, relative to bases
+    base: str  # the directory of the base tree, relative to bases
     nics: list[ports.Nic]
     dns: list[str]
-    created: float      # seconds since the epoch
+    created: float  # seconds since the epoch
 
     @classmethod
     def load(cls, name: str) -> Config:
         """:raises GuestError: when there is no such guest, or another
-            version of this module has defined it
+        version of this module has defined it
         """
         try:
             text = directory(name, 'config.json').read_text()
         except FileNotFoundError:
             raise errors.GuestError(
-                f'no such instance: {name}',
-                errors.Code.NO_SUCH_INSTANCE) from None
+                f'no such instance: {name}', errors.Code.NO_SUCH_INSTANCE
+            ) from None
         try:
             fields = json.loads(text)
             fields['nics'] = [ports.Nic(**nic) for nic in fields['nics']]
@@ -50,7 +48,8 @@ class Config:
         except (KeyError, TypeError, ValueError):
             raise errors.GuestError(
                 f'{name} is of another version of the devcloud: '
-                f'"destroy {name}" removes it') from None
+                f'"destroy {name}" removes it'
+            ) from None
 
     def save(self) -> None:
         write_json(self.name, 'config.json', dataclasses.asdict(self))
@@ -64,7 +63,8 @@ def directory(name: str, *parts: str) -> pathlib.Path:
     if not NAME.fullmatch(name):
         raise errors.GuestError(
             f"bad instance name {name!r} (letters, digits, '-')",
-            errors.Code.USAGE)
+            errors.Code.USAGE,
+        )
     return settings.current().guests.joinpath(name, *parts)
 
 
@@ -77,8 +77,9 @@ def write_json(name: str, file_name: str, value: typing.Any) -> None:
 
 def names() -> list[str]:
     """All guests of this cloud."""
-    return sorted(p.parent.name for p in
-                  settings.current().guests.glob('*/config.json'))
+    return sorted(
+        p.parent.name for p in settings.current().guests.glob('*/config.json')
+    )
 
 
 def run_lock(name: str) -> pathlib.Path:
@@ -106,8 +107,9 @@ def leader(name: str) -> int:
     """
     pid = run_state(name).get('leader') if is_running(name) else None
     if not pid:
-        raise errors.GuestError(f'{name} is not running',
-                                errors.Code.WRONG_STATE)
+        raise errors.GuestError(
+            f'{name} is not running', errors.Code.WRONG_STATE
+        )
     return int(pid)
 
 
@@ -122,12 +124,14 @@ def define(config: Config, config_drive: pathlib.Path | None) -> None:
     for tree in TREES:
         directory(config.name, tree).mkdir(exist_ok=True)
     if config_drive:
-        shutil.copytree(config_drive,
-                        directory(config.name, 'seed', 'config_drive'))
+        shutil.copytree(
+            config_drive, directory(config.name, 'seed', 'config_drive')
+        )
     etc = directory(config.name, 'upper', 'etc')
     etc.mkdir(exist_ok=True)
     (etc / 'resolv.conf').write_text(
-        ''.join(f'nameserver {address}\n' for address in config.dns))
+        ''.join(f'nameserver {address}\n' for address in config.dns)
+    )
     config.save()
 
 
@@ -138,7 +142,8 @@ def _require_own_macs(config: Config) -> None:
             if nic['mac'] in own:
                 raise errors.GuestError(
                     f'MAC address {nic["mac"]} is that of {other["name"]}',
-                    errors.Code.WRONG_STATE)
+                    errors.Code.WRONG_STATE,
+                )
 
 
 def remove_files(name: str) -> None:
@@ -162,15 +167,19 @@ def describe(name: str) -> dict[str, typing.Any]:
     state = run_state(name)
     booted = state.get('boot')
     return {
-        'name': name, 'state': 'running' if running else 'stopped',
-        'uuid': config.uuid, 'hostname': config.hostname,
-        'base': config.base, 'dir': str(directory(name)),
+        'name': name,
+        'state': 'running' if running else 'stopped',
+        'uuid': config.uuid,
+        'hostname': config.hostname,
+        'base': config.base,
+        'dir': str(directory(name)),
         'netns': ports.namespace(name),
         'nics': [dataclasses.asdict(nic) for nic in config.nics],
         'leader': state.get('leader') if running else None,
         'boots': state.get('boots', 0),
         'uptime': round(time.time() - booted, 1)
-        if running and booted else None,
+        if running and booted
+        else None,
     }
 
 
@@ -183,9 +192,14 @@ def describe_all() -> list[dict[str, typing.Any]]:
         except errors.GuestError as error:
             # or destroyed meanwhile
             if error.code is not errors.Code.NO_SUCH_INSTANCE:
-                found.append({
-                    'name': name, 'base': '?', 'hostname': '?', 'state':
-                    'running' if is_running(name) else 'stopped'})
+                found.append(
+                    {
+                        'name': name,
+                        'base': '?',
+                        'hostname': '?',
+                        'state': 'running' if is_running(name) else 'stopped',
+                    }
+                )
     return found
 
 
@@ -194,5 +208,8 @@ def unfinished() -> list[pathlib.Path]:
     guests = settings.current().guests
     if not guests.is_dir():
         return []
-    return [p for p in guests.iterdir()
-            if p.is_dir() and not os.path.exists(p / 'config.json')]
+    return [
+        p
+        for p in guests.iterdir()
+        if p.is_dir() and not (p / 'config.json').exists()
+    ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting, stopping and removing guests."""
+
 from __future__ import annotations
 
 import contextlib
@@ -15,19 +16,21 @@ from collections.abc import Callable
 
 import devcloud
 from devcloud import settings
-from devcloud.guest import cgroups
-from devcloud.guest import errors
-from devcloud.guest import instance
-from devcloud.guest import ports
-from devcloud.guest import process
-from devcloud.guest import supervisor
+from devcloud.guest import (
+    cgroups,
+    errors,
+    instance,
+    ports,
+    process,
+    supervisor,
+)
 
 POLL_S = 0.05
 START_LIMIT_S = 30.0
 DEATH_LIMIT_S = 20.0
 TAIL = 800
 SSH_PORT = 22
-LISTEN = '0A'       # in /proc/net/tcp
+LISTEN = '0A'  # in /proc/net/tcp
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -40,8 +43,7 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def create(config: instance.Config,
-           config_drive: pathlib.Path | None) -> None:
+def create(config: instance.Config, config_drive: pathlib.Path | None) -> None:
     """Define and boot a new guest; one that fails leaves nothing.
 
     :raises GuestError: when it exists, or cannot be started
@@ -51,7 +53,9 @@ def create(config: instance.Config,
         if (path / 'config.json').exists():
             raise errors.GuestError(
                 f'{config.name} exists: "start {config.name}" alone powers '
-                f'it on, "destroy" removes it', errors.Code.WRONG_STATE)
+                f'it on, "destroy" removes it',
+                errors.Code.WRONG_STATE,
+            )
         try:
             instance.define(config, config_drive)
         except BaseException:
@@ -72,13 +76,17 @@ def boot(name: str) -> None:
     """
     instance.Config.load(name)
     if instance.is_running(name):
-        raise errors.GuestError(f'{name} is running',
-                                errors.Code.WRONG_STATE)
-    clean_up(name)      # what a supervisor that was killed has left
+        raise errors.GuestError(f'{name} is running', errors.Code.WRONG_STATE)
+    clean_up(name)  # what a supervisor that was killed has left
     instance.directory(name, 'run.json').unlink(missing_ok=True)
     child = _start_supervisor(name)
-    ready = until(lambda: child.poll() is not None or bool(
-        instance.run_state(name).get('leader')), START_LIMIT_S)
+    ready = until(
+        lambda: (
+            child.poll() is not None
+            or bool(instance.run_state(name).get('leader'))
+        ),
+        START_LIMIT_S,
+    )
     if ready and child.poll() is None:
         # it goes on by itself; this process is not to wait for it
         child.returncode = 0
@@ -92,16 +100,34 @@ def _start_supervisor(name: str) -> subprocess.Popen[bytes]:
     here = settings.current()
     library = pathlib.Path(devcloud.__file__).parents[1]
     environment = {
-        'PATH': supervisor.ENVIRONMENT['PATH'], 'PYTHONPATH': str(library),
-        'DEVCLOUD_HOME': str(here.home), 'DEVCLOUD_PORT': str(here.port)}
+        'PATH': supervisor.ENVIRONMENT['PATH'],
+        'PYTHONPATH': str(library),
+        'DEVCLOUD_HOME': str(here.home),
+        'DEVCLOUD_PORT': str(here.port),
+    }
     with instance.directory(name, 'supervisor.log').open('ab') as log:
         return subprocess.Popen(
-            ['unshare', '--mount', '--propagation', 'slave', sys.executable,
-             # ignored by Python: it shows whose it is in the process table
-             '-X', f'devcloud={here.cloud_dir}',
-             '-m', 'devcloud.guest', '_supervise', name],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd='/',
-            start_new_session=True, env=environment)
+            [
+                'unshare',
+                '--mount',
+                '--propagation',
+                'slave',
+                sys.executable,
+                # ignored by Python: it shows whose it is in the process table
+                '-X',
+                f'devcloud={here.cloud_dir}',
+                '-m',
+                'devcloud.guest',
+                '_supervise',
+                name,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd='/',
+            start_new_session=True,
+            env=environment,
+        )
 
 
 def _start_log(name: str) -> str:
@@ -139,8 +165,9 @@ def stop(name: str, timeout: float, *, force: bool = False) -> bool:
     """
     instance.Config.load(name)
     if not instance.is_running(name):
-        raise errors.GuestError(f'{name} is not running',
-                                errors.Code.WRONG_STATE)
+        raise errors.GuestError(
+            f'{name} is not running', errors.Code.WRONG_STATE
+        )
     if not force:
         with contextlib.suppress(KeyError, TypeError, ProcessLookupError):
             os.kill(instance.run_state(name)['supervisor'], signal.SIGTERM)
@@ -159,8 +186,13 @@ def restart(name: str, timeout: float, *, hard: bool = False) -> None:
     if not hard:
         boots = instance.run_state(name)['boots']
         os.kill(leader, supervisor.REBOOT)
-        until(lambda: not instance.is_running(name) or
-              instance.run_state(name).get('boots', 0) > boots, timeout)
+        until(
+            lambda: (
+                not instance.is_running(name)
+                or instance.run_state(name).get('boots', 0) > boots
+            ),
+            timeout,
+        )
         if not instance.is_running(name):
             raise errors.GuestError(f'{name} stopped instead of rebooting')
         if instance.run_state(name).get('boots', 0) > boots:
@@ -173,8 +205,9 @@ def restart(name: str, timeout: float, *, hard: bool = False) -> None:
 def destroy(name: str) -> None:
     """:raises GuestError: when there is no such guest"""
     if not instance.directory(name).is_dir():
-        raise errors.GuestError(f'no such instance: {name}',
-                                errors.Code.NO_SUCH_INSTANCE)
+        raise errors.GuestError(
+            f'no such instance: {name}', errors.Code.NO_SUCH_INSTANCE
+        )
     clean_up(name)
     instance.remove_files(name)
 
@@ -189,16 +222,24 @@ def sweep(*, stopped: bool = False) -> list[str]:
         time when something may start them; their start does it, too.
     """
     with process.locked(settings.current().guests / '.define.lock'):
-        keep = {name for name in instance.names()
-                if not stopped or instance.is_running(name)}
+        keep = {
+            name
+            for name in instance.names()
+            if not stopped or instance.is_running(name)
+        }
         found = {*cgroups.names(), *ports.guests_with_namespace()} - keep
         for name in found:
             cgroups.kill(name)
             ports.disconnect(name)
             cgroups.remove(name)
-        ports.remove_ports({nic['vif'] for row in instance.describe_all()
-                            for nic in row.get('nics', ())
-                            if row['name'] in keep})
+        ports.remove_ports(
+            {
+                nic['vif']
+                for row in instance.describe_all()
+                for nic in row.get('nics', ())
+                if row['name'] in keep
+            }
+        )
         for path in instance.unfinished():
             found.add(path.name)
             shutil.rmtree(path)
@@ -218,13 +259,15 @@ def wait(name: str, what: str, timeout: float) -> None:
     def ready() -> bool:
         if not instance.is_running(name):
             raise errors.GuestError(
-                f'{name} does not run (any more): no {what}')
+                f'{name} does not run (any more): no {what}'
+            )
         leader = instance.run_state(name).get('leader')
-        return bool(leader) and check(leader)
+        return check(leader) if leader else False
 
     if not until(ready, timeout):
-        raise errors.GuestError(f'{name}: no {what} within {timeout:g} s',
-                                errors.Code.TIMED_OUT)
+        raise errors.GuestError(
+            f'{name}: no {what} within {timeout:g} s', errors.Code.TIMED_OUT
+        )
 
 
 def _listens(leader: int) -> bool:

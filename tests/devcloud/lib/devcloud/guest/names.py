@@ -5,6 +5,7 @@ All carry the cloud's port base, so that two clouds never share one and each
 removes only its own.  The kernel allows 15 characters: ``d`` + at most 5
 digits + a letter + 8 of the 32 hexadecimal digits of the id.
 """
+
 from __future__ import annotations
 
 import re

@@ -4,18 +4,16 @@
 A port is a veth pair.  Its end on the host is on no bridge: the data plane
 routes to it.
 """
+
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 import time
 
 from devcloud import settings
-from devcloud.guest import errors
-from devcloud.guest import names
-from devcloud.guest import process
+from devcloud.guest import errors, names, process
 
 NETNS = pathlib.Path('/run/netns')
 PLUG_TRIES = 50
@@ -26,9 +24,9 @@ PLUG_PAUSE_S = 0.1
 class Nic:
     """One network interface of a guest."""
 
-    vif: str        # its end on the host
+    vif: str  # its end on the host
     mac: str
-    mtu: int        # bytes
+    mtu: int  # bytes
 
     @classmethod
     def parse(cls, text: str) -> Nic:
@@ -39,8 +37,7 @@ class Nic:
         fields = dict(part.split('=', 1) for part in text.split(','))
         if set(fields) != {'vif', 'mac', 'mtu'}:
             raise ValueError(text)
-        return cls(fields['vif'], fields['mac'].lower(),
-                   int(fields['mtu']))
+        return cls(fields['vif'], fields['mac'].lower(), int(fields['mtu']))
 
 
 def namespace(guest: str) -> str:
@@ -75,13 +72,27 @@ def _make_pair(name: str, inside: str, nic: Nic) -> None:
     # a rebooting guest's old port goes a moment after its namespace
     for _ in range(PLUG_TRIES):
         made = process.run(
-            'ip', 'link', 'add', nic.vif, 'type', 'veth', 'peer', 'name',
-            inside, 'address', nic.mac, 'netns', name, check=False)
+            'ip',
+            'link',
+            'add',
+            nic.vif,
+            'type',
+            'veth',
+            'peer',
+            'name',
+            inside,
+            'address',
+            nic.mac,
+            'netns',
+            name,
+            check=False,
+        )
         if made.returncode == 0:
             return
         time.sleep(PLUG_PAUSE_S)
     raise errors.GuestError(
-        f'cannot make the port {nic.vif}: {made.stdout.strip()}')
+        f'cannot make the port {nic.vif}: {made.stdout.strip()}'
+    )
 
 
 def disconnect(guest: str) -> None:
@@ -96,8 +107,11 @@ def guests_with_namespace() -> list[str]:
     prefix = namespace('')
     if not NETNS.is_dir():
         return []
-    return sorted(n.removeprefix(prefix) for n in os.listdir(NETNS)
-                  if n.startswith(prefix))
+    return sorted(
+        path.name.removeprefix(prefix)
+        for path in NETNS.iterdir()
+        if path.name.startswith(prefix)
+    )
 
 
 def remove_ports(keep: set[str]) -> None:

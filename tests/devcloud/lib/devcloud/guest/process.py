@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running the system's tools, and locks between processes."""
+
 from __future__ import annotations
 
 import contextlib
@@ -21,15 +22,21 @@ def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """
     try:
         done = subprocess.run(
-            command, text=True, errors='replace', stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            command,
+            check=False,
+            text=True,
+            errors='replace',
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
     except FileNotFoundError:
-        raise errors.GuestError(
-            f'{command[0]} is not installed') from None
+        raise errors.GuestError(f'{command[0]} is not installed') from None
     if check and done.returncode:
         raise errors.GuestError(
             f'{" ".join(command)}: exit {done.returncode}: '
-            f'{done.stdout.strip()[-TAIL:]}')
+            f'{done.stdout.strip()[-TAIL:]}'
+        )
     return done
 
 

@@ -5,6 +5,7 @@ A base tree's directory is named ``<name>-<hash of its recipe>``: a changed
 recipe is another directory, so that a tree is never of two minds, and clouds
 of two checkouts can share ``$DEVCLOUD_HOME/bases``.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -12,12 +13,29 @@ import hashlib
 import json
 
 PACKAGES = (
-    'systemd', 'systemd-sysv', 'dbus', 'libpam-systemd', 'openssh-server',
-    'sudo', 'iproute2', 'iputils-ping', 'ca-certificates', 'curl', 'gnupg',
-    'cloud-init', 'ifupdown', 'isc-dhcp-client', 'netbase', 'kmod', 'procps',
-    'less', 'vim-tiny', 'e2fsprogs',
+    'systemd',
+    'systemd-sysv',
+    'dbus',
+    'libpam-systemd',
+    'openssh-server',
+    'sudo',
+    'iproute2',
+    'iputils-ping',
+    'ca-certificates',
+    'curl',
+    'gnupg',
+    'cloud-init',
+    'ifupdown',
+    'isc-dhcp-client',
+    'netbase',
+    'kmod',
+    'procps',
+    'less',
+    'vim-tiny',
+    'e2fsprogs',
     # cloud-init's renderer for ifupdown writes 'route add default gw ...'
-    'net-tools')
+    'net-tools',
+)
 
 CLOUD_CFG = """\
 # what a cloud image's builder would set
@@ -40,8 +58,12 @@ FILES = {
 # Made anew by each guest, or a mark of the machine that built the tree.
 REMOVED = ('etc/hostname', 'etc/resolv.conf', 'var/lib/dbus/machine-id')
 # Nothing that takes apt's lock or scrubs file systems behind a test's back.
-MASKED = ('apt-daily.timer', 'apt-daily-upgrade.timer', 'e2scrub_all.timer',
-          'e2scrub_reap.service')
+MASKED = (
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'e2scrub_all.timer',
+    'e2scrub_reap.service',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,15 +80,21 @@ class Recipe:
     def directory(self) -> str:
         """The name of the tree's directory in $DEVCLOUD_HOME/bases."""
         content = json.dumps(
-            [dataclasses.astuple(self), FILES, REMOVED, MASKED],
-            sort_keys=True)
+            [dataclasses.astuple(self), FILES, REMOVED, MASKED], sort_keys=True
+        )
         digest = hashlib.sha256(content.encode()).hexdigest()
         return f'{self.name}-{digest[:12]}'
 
 
-RECIPES = {recipe.name: recipe for recipe in (
-    Recipe('debian12', 'bookworm', PACKAGES),
-    Recipe('debian12-docker', 'bookworm',
-           (*PACKAGES, 'docker.io', 'containerd', 'iptables')),
-    Recipe('debian13', 'trixie', PACKAGES),
-)}
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe('debian12', 'bookworm', PACKAGES),
+        Recipe(
+            'debian12-docker',
+            'bookworm',
+            (*PACKAGES, 'docker.io', 'containerd', 'iptables'),
+        ),
+        Recipe('debian13', 'trixie', PACKAGES),
+    )
+}

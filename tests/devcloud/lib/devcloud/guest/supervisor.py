@@ -5,6 +5,7 @@ It holds the guest's lock, mounts the overlay in a mount namespace of its own
 (so that nothing is left to unmount when it dies) and runs systemd-nspawn,
 again whenever the guest reboots.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -19,11 +20,7 @@ import typing
 from collections.abc import Iterator
 
 from devcloud import settings
-from devcloud.guest import cgroups
-from devcloud.guest import errors
-from devcloud.guest import instance
-from devcloud.guest import ports
-from devcloud.guest import process
+from devcloud.guest import cgroups, errors, instance, ports, process
 
 # What these mean to systemd as process 1, see systemd(1), "Signals".
 POWEROFF = signal.SIGRTMIN + 4
@@ -46,36 +43,57 @@ ENVIRONMENT = {
 LEADER_POLL_S = 0.02
 # However the supervisor ends, so does nspawn, and with it, since it is process
 # 1 of a pid namespace, the guest.
-LEASH = ('setpriv', '--pdeathsig', 'KILL', 'unshare', '--pid', '--fork',
-         '--kill-child', '--mount-proc')
+LEASH = (
+    'setpriv',
+    '--pdeathsig',
+    'KILL',
+    'unshare',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+)
 
 
 def nspawn_command(config: instance.Config, namespace: str) -> list[str]:
     """How systemd-nspawn is called."""
+
     def of(*parts: str) -> str:
         return str(instance.directory(config.name, *parts))
 
     words = [
-        'systemd-nspawn', '--boot', '--quiet',
+        'systemd-nspawn',
+        '--boot',
+        '--quiet',
         # there may be no systemd or D-Bus on the host to ask for a scope
-        '--register=no', '--keep-unit', '--settings=no',
-        f'--machine={config.name}', f'--uuid={config.uuid}',
+        '--register=no',
+        '--keep-unit',
+        '--settings=no',
+        f'--machine={config.name}',
+        f'--uuid={config.uuid}',
         f'--directory={of("root")}',
         f'--network-namespace-path={namespace}',
         # a terminal, or else nothing of the boot is seen
         '--console=read-only',
-        '--resolv-conf=off', '--timezone=off', '--link-journal=no',
+        '--resolv-conf=off',
+        '--timezone=off',
+        '--link-journal=no',
         '--capability=all',
         f'--drop-capability={",".join(DROPPED_CAPABILITIES)}',
         # Docker's overlay2 cannot stand on an overlay
         f'--bind={of("docker")}:/var/lib/docker',
-        f'--bind={of("containerd")}:/var/lib/containerd']
+        f'--bind={of("containerd")}:/var/lib/containerd',
+    ]
     # one by one: cloud-init makes and chmods seed/ itself
-    for seed in sorted(os.listdir(of('seed'))):
-        words.append(
-            f'--bind-ro={of("seed", seed)}:/var/lib/cloud/seed/{seed}')
-    words += [f'--bind={device}' for device in DEVICES
-              if os.path.exists(device)]
+    words += [
+        f'--bind-ro={seed}:/var/lib/cloud/seed/{seed.name}'
+        for seed in instance.directory(config.name, 'seed').iterdir()
+    ]
+    words += [
+        f'--bind={device}'
+        for device in DEVICES
+        if pathlib.Path(device).exists()
+    ]
     return words
 
 
@@ -96,9 +114,11 @@ def _children(pid: int) -> list[int]:
 
 def _is_init(pid: int) -> bool:
     status = pathlib.Path(f'/proc/{pid}/status').read_text()
-    program = os.readlink(f'/proc/{pid}/exe').rsplit('/', 1)[-1]
-    return (program != 'systemd-nspawn'
-            and re.search(r'^NSpid:.*\t1$', status, re.M) is not None)
+    program = pathlib.Path(f'/proc/{pid}/exe').readlink().name
+    return (
+        program != 'systemd-nspawn'
+        and re.search(r'^NSpid:.*\t1$', status, re.M) is not None
+    )
 
 
 class Supervisor:
@@ -109,7 +129,10 @@ class Supervisor:
         self.config = instance.Config.load(name)
         self.stopping = False
         self.state: dict[str, typing.Any] = {
-            'supervisor': os.getpid(), 'leader': None, 'boots': 0}
+            'supervisor': os.getpid(),
+            'leader': None,
+            'boots': 0,
+        }
 
     def run(self) -> int:
         """Returns nspawn's last exit status.
@@ -126,7 +149,8 @@ class Supervisor:
                     return self._boots()
         except BlockingIOError:
             raise errors.GuestError(
-                f'{name} is running', errors.Code.WRONG_STATE) from None
+                f'{name} is running', errors.Code.WRONG_STATE
+            ) from None
 
     def _on_term(self, *_: int | types.FrameType | None) -> None:
         self.stopping = True
@@ -155,15 +179,21 @@ class Supervisor:
         upper = instance.directory(name, 'upper')
         work = instance.directory(name, 'work')
         process.run(
-            'mount', '-t', 'overlay', f'devcloud-{name}', '-o',
+            'mount',
+            '-t',
+            'overlay',
+            f'devcloud-{name}',
+            '-o',
             f'lowerdir={lower},upperdir={upper},workdir={work}',
-            str(instance.directory(name, 'root')))
+            str(instance.directory(name, 'root')),
+        )
 
     def _boots(self) -> int:
         while True:
             status = self._boot()
-            print(f'{time.strftime("%H:%M:%S")} nspawn exit {status}',
-                  flush=True)
+            print(
+                f'{time.strftime("%H:%M:%S")} nspawn exit {status}', flush=True
+            )
             if status != NSPAWN_REBOOT or self.stopping:
                 return status
             cgroups.remove(self.config.name)
@@ -174,10 +204,16 @@ class Supervisor:
         groups = cgroups.create(name)
         with instance.directory(name, 'console.log').open('ab') as console:
             nspawn = subprocess.Popen(
-                [*LEASH, *nspawn_command(self.config, namespace)],
-                preexec_fn=lambda: _enter(groups), env=ENVIRONMENT,
-                stdin=subprocess.DEVNULL, stdout=console,
-                start_new_session=True)
+                [
+                    *_entering(groups),
+                    *LEASH,
+                    *nspawn_command(self.config, namespace),
+                ],
+                env=ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                start_new_session=True,
+            )
         self.state.update(boot=time.time(), boots=self.state['boots'] + 1)
         self._await_leader(nspawn)
         status = nspawn.wait()
@@ -201,11 +237,13 @@ class Supervisor:
             time.sleep(LEADER_POLL_S)
 
 
-def _enter(groups: list[pathlib.Path]) -> None:
-    """In the child, before nspawn: into the guest's cgroups.
+def _entering(groups: list[pathlib.Path]) -> list[str]:
+    """What moves a process into the guest's cgroups before it is nspawn.
 
     nspawn makes groups below its own, and two in one collide.
     """
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for group in groups:
-        (group / 'cgroup.procs').write_text(str(os.getpid()))
+    script = (
+        'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; '
+        'shift; exec "$@"'
+    )
+    return ['sh', '-ec', script, 'sh', *map(str, groups), '--']

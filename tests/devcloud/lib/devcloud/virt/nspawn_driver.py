@@ -8,67 +8,62 @@ nova.conf says ``compute_driver = nspawn_driver.NspawnDriver``.
 A guest's name is the instance's uuid, the one name that never changes and
 never repeats.  The image's property ``guest_base`` names its base tree.
 """
+
 from __future__ import annotations
 
 import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 import typing
 
-from nova.api.metadata import base as instance_metadata
-from nova.compute import power_state
 import nova.conf
 from nova import exception
-from nova.objects import fields
-from nova.virt import driver
-from nova.virt import hardware
-import os_resource_classes as orc
-from oslo_serialization import jsonutils
+from nova.compute import power_state
+from nova.virt import driver, hardware
 
-from devcloud.guest import base
-from devcloud.guest import errors
+from devcloud.guest import base, errors
 from devcloud.guest import instance as guests
-from devcloud.guest import names
+from devcloud.virt import handover, inventory
 
 CONF = nova.conf.CONF
 NO_SUCH = errors.Code.NO_SUCH_INSTANCE
 WRONG_STATE = errors.Code.WRONG_STATE
-# Guests share the machine; these are what the scheduler hands out.
-VCPUS = 64
-MEMORY_MB = 65536
-DISK_GB = 2000
 COMMAND_LIMIT_S = 120
-BRIDGE_LIMIT_S = 10
-DEFAULT_MTU = 1500
 
 
 class GuestCommandError(exception.NovaException):
     """The guest command failed; the message is its own."""
 
 
-def _guest(*args: str, allowed: tuple[int, ...] = (),
-           limit: float = COMMAND_LIMIT_S) -> str:
+def _guest(
+    *args: str, allowed: tuple[int, ...] = (), limit: float = COMMAND_LIMIT_S
+) -> str:
     """Run the guest command; returns what it prints.
 
     :raises GuestCommandError: when it exits with a code that is not allowed
     """
     try:
         done = subprocess.run(
-            [sys.executable, '-m', 'devcloud.guest', *args], text=True,
-            errors='replace', stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=limit)
+            [sys.executable, '-m', 'devcloud.guest', *args],
+            check=False,
+            text=True,
+            errors='replace',
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit,
+        )
     except subprocess.TimeoutExpired:
         raise GuestCommandError(
-            f'guest {args[0]}: not done within {limit:g} s') from None
+            f'guest {args[0]}: not done within {limit:g} s'
+        ) from None
     if done.returncode not in (errors.Code.OK, *allowed):
         raise GuestCommandError(done.stderr.strip())
     return done.stdout
 
 
 def _state(instance: typing.Any) -> str | None:
-    """"running", "stopped", or None when there is no such guest."""
+    """ "running", "stopped", or None when there is no such guest."""
     try:
         return str(guests.describe(instance.uuid)['state'])
     except errors.GuestError:
@@ -80,9 +75,12 @@ class NspawnDriver(driver.ComputeDriver):
 
     capabilities = dict(
         driver.ComputeDriver.capabilities,
-        supports_image_type_raw=True, supports_image_type_qcow2=False,
-        has_imagecache=False, supports_evacuate=False,
-        supports_attach_interface=False)
+        supports_image_type_raw=True,
+        supports_image_type_qcow2=False,
+        has_imagecache=False,
+        supports_evacuate=False,
+        supports_attach_interface=False,
+    )
 
     # ------------------------------------------------------------- the host
     def init_host(self, host: str) -> None:
@@ -95,50 +93,25 @@ class NspawnDriver(driver.ComputeDriver):
         return str(CONF.my_ip)
 
     def get_host_uptime(self) -> str:
-        """In the format of uptime(1), which Nova's API parses."""
-        seconds = int(float(
-            pathlib.Path('/proc/uptime').read_text().split()[0]))
-        load = pathlib.Path('/proc/loadavg').read_text().split()[:3]
-        return (f' {time.strftime("%H:%M:%S")} up {seconds // 86400} days, '
-                f'{seconds % 86400 // 3600:2d}:{seconds % 3600 // 60:02d},  '
-                f'1 user,  load average: {", ".join(load)}')
+        return inventory.uptime()
 
     def get_available_resource(self, nodename: str) -> dict[str, typing.Any]:
-        return {
-            'vcpus': VCPUS, 'memory_mb': MEMORY_MB, 'local_gb': DISK_GB,
-            'vcpus_used': 0, 'memory_mb_used': 0, 'local_gb_used': 0,
-            'hypervisor_type': 'nspawn', 'hypervisor_version': 1,
-            'hypervisor_hostname': nodename,
-            'cpu_info': jsonutils.dumps({
-                'arch': 'x86_64', 'model': 'host', 'vendor': '',
-                'features': [],
-                'topology': {'cores': 1, 'threads': 1, 'sockets': 1}}),
-            'disk_available_least': DISK_GB,
-            'supported_instances': [(
-                fields.Architecture.X86_64, fields.HVType.LXC,
-                fields.VMMode.EXE)],
-            'numa_topology': None,
-        }
+        return inventory.resources(nodename)
 
-    def update_provider_tree(self, provider_tree: typing.Any, nodename: str,
-                             allocations: typing.Any = None) -> None:
+    def update_provider_tree(
+        self,
+        provider_tree: typing.Any,
+        nodename: str,
+        allocations: typing.Any = None,
+    ) -> None:
         """Tell Placement what there is; the scheduler lives on it."""
         ratios = self._get_allocation_ratios(
-            provider_tree.data(nodename).inventory)
-
-        def inventory(kind: str, total: int, reserved: int
-                      ) -> dict[str, typing.Any]:
-            return {'total': total, 'min_unit': 1, 'max_unit': total,
-                    'step_size': 1, 'allocation_ratio': ratios[kind],
-                    'reserved': reserved}
-
-        provider_tree.update_inventory(nodename, {
-            orc.VCPU: inventory(orc.VCPU, VCPUS, CONF.reserved_host_cpus),
-            orc.MEMORY_MB: inventory(orc.MEMORY_MB, MEMORY_MB,
-                                     CONF.reserved_host_memory_mb),
-            orc.DISK_GB: inventory(
-                orc.DISK_GB, DISK_GB,
-                self._get_reserved_host_disk_gb_from_config())})
+            provider_tree.data(nodename).inventory
+        )
+        disk = self._get_reserved_host_disk_gb_from_config()
+        provider_tree.update_inventory(
+            nodename, inventory.of_placement(ratios, disk)
+        )
 
     # -------------------------------------------------------- what is there
     def list_instances(self) -> list[str]:
@@ -150,23 +123,33 @@ class NspawnDriver(driver.ComputeDriver):
     def instance_exists(self, instance: typing.Any) -> bool:
         return _state(instance) is not None
 
-    def get_info(self, instance: typing.Any, use_cache: bool = True
-                 ) -> hardware.InstanceInfo:
+    def get_info(
+        self, instance: typing.Any, use_cache: bool = True
+    ) -> hardware.InstanceInfo:
         """:raises InstanceNotFound: when there is no such guest"""
         state = _state(instance)
         if state is None:
             raise exception.InstanceNotFound(instance_id=instance.uuid)
         return hardware.InstanceInfo(
-            state=power_state.RUNNING if state == 'running'
-            else power_state.SHUTDOWN)
+            state=power_state.RUNNING
+            if state == 'running'
+            else power_state.SHUTDOWN
+        )
 
     # ----------------------------------------------------------- life cycle
-    def spawn(self, context: typing.Any, instance: typing.Any,
-              image_meta: typing.Any, injected_files: typing.Any,
-              admin_password: str | None, allocations: typing.Any,
-              network_info: typing.Any = None,
-              block_device_info: typing.Any = None, power_on: bool = True,
-              accel_info: typing.Any = None) -> None:
+    def spawn(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        image_meta: typing.Any,
+        injected_files: typing.Any,
+        admin_password: str | None,
+        allocations: typing.Any,
+        network_info: typing.Any = None,
+        block_device_info: typing.Any = None,
+        power_on: bool = True,
+        accel_info: typing.Any = None,
+    ) -> None:
         """Make and boot the guest; rebuild comes here, too.
 
         :raises BuildAbortException: with the reason; the server is in ERROR
@@ -174,22 +157,33 @@ class NspawnDriver(driver.ComputeDriver):
         """
         base_name = self._base(instance)
         try:
-            nics = [self._nic(vif) for vif in network_info or []]
-            with tempfile.TemporaryDirectory(
-                    dir=CONF.instances_path) as drive:
-                self._write_config_drive(
-                    pathlib.Path(drive), instance, injected_files,
-                    admin_password, network_info)
-                _guest('start', instance.uuid, '--uuid', instance.uuid,
-                       '--base', base_name, '--config-drive', drive,
-                       '--hostname', instance.hostname,
-                       *nics, *self._resolvers(network_info or []))
+            with tempfile.TemporaryDirectory(dir=CONF.instances_path) as drive:
+                handover.write_config_drive(
+                    pathlib.Path(drive),
+                    instance,
+                    injected_files,
+                    admin_password,
+                    network_info,
+                )
+                _guest(
+                    'start',
+                    instance.uuid,
+                    '--uuid',
+                    instance.uuid,
+                    '--base',
+                    base_name,
+                    '--config-drive',
+                    drive,
+                    '--hostname',
+                    instance.hostname,
+                    *handover.guest_options(network_info),
+                )
             if not power_on:
                 _guest('stop', instance.uuid, '--force')
-        except GuestCommandError as error:
+        except (GuestCommandError, handover.NoBridgeError) as error:
             raise exception.BuildAbortException(
-                instance_uuid=instance.uuid,
-                reason=error.format_message()) from None
+                instance_uuid=instance.uuid, reason=str(error)
+            ) from None
 
     @staticmethod
     def _base(instance: typing.Any) -> str:
@@ -201,83 +195,69 @@ class NspawnDriver(driver.ComputeDriver):
         except errors.GuestError as error:
             raise exception.ImageUnacceptable(
                 image_id=instance.image_ref,
-                reason=f'property guest_base: {error}') from None
+                reason=f'property guest_base: {error}',
+            ) from None
         return str(name)
 
-    @staticmethod
-    def _nic(vif: typing.Any) -> str:
-        network = vif['network']
-        bridge = pathlib.Path('/sys/class/net',
-                              names.bridge(network['id']))
-        end = time.monotonic() + BRIDGE_LIMIT_S
-        # the data plane makes it within a moment of the network
-        while not bridge.exists():
-            if time.monotonic() > end:
-                raise GuestCommandError(
-                    f'network {network["label"]} has no bridge after '
-                    f'{BRIDGE_LIMIT_S} s: it is external, has no IPv4 '
-                    f'subnet, or the data plane does not run')
-            time.sleep(0.05)
-        mtu = network.get_meta('mtu') or DEFAULT_MTU
-        return (f'--nic=vif={names.tap(vif["id"])},mac={vif["address"]},'
-                f'mtu={mtu}')
-
-    @staticmethod
-    def _resolvers(network_info: typing.Any) -> list[str]:
-        return [f'--dns={dns["address"]}' for vif in network_info
-                for subnet in vif['network']['subnets']
-                for dns in subnet['dns']]
-
-    @staticmethod
-    def _write_config_drive(
-            drive: pathlib.Path, instance: typing.Any, files: typing.Any,
-            admin_password: str | None, network_info: typing.Any) -> None:
-        """What Nova would put on an ISO image, as a folder."""
-        metadata = instance_metadata.InstanceMetadata(
-            instance, content=files, network_info=network_info,
-            extra_md={'admin_pass': admin_password} if admin_password
-            else {})
-        for name, data in metadata.metadata_for_config_drive():
-            if name.startswith('openstack/'):
-                path = drive / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(
-                    data.encode() if isinstance(data, str) else data)
-
-    def destroy(self, context: typing.Any, instance: typing.Any,
-                network_info: typing.Any,
-                block_device_info: typing.Any = None,
-                destroy_disks: bool = True,
-                destroy_secrets: bool = True) -> None:
+    def destroy(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        destroy_disks: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
         _guest('destroy', instance.uuid, allowed=(NO_SUCH,))
 
-    def cleanup(self, context: typing.Any, instance: typing.Any,
-                network_info: typing.Any,
-                block_device_info: typing.Any = None,
-                destroy_disks: bool = True, migrate_data: typing.Any = None,
-                destroy_vifs: bool = True,
-                destroy_secrets: bool = True) -> None:
+    def cleanup(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        destroy_disks: bool = True,
+        migrate_data: typing.Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
         self.destroy(context, instance, network_info)
 
-    def power_off(self, instance: typing.Any, timeout: int = 0,
-                  retry_interval: int = 0) -> None:
+    def power_off(
+        self, instance: typing.Any, timeout: int = 0, retry_interval: int = 0
+    ) -> None:
         limit = timeout or 0
-        _guest('stop', instance.uuid, '--timeout', str(limit),
-               allowed=(WRONG_STATE,), limit=limit + COMMAND_LIMIT_S)
+        _guest(
+            'stop',
+            instance.uuid,
+            '--timeout',
+            str(limit),
+            allowed=(WRONG_STATE,),
+            limit=limit + COMMAND_LIMIT_S,
+        )
 
-    def power_on(self, context: typing.Any, instance: typing.Any,
-                 network_info: typing.Any,
-                 block_device_info: typing.Any = None,
-                 accel_info: typing.Any = None,
-                 share_info: typing.Any = None) -> None:
+    def power_on(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        block_device_info: typing.Any = None,
+        accel_info: typing.Any = None,
+        share_info: typing.Any = None,
+    ) -> None:
         _guest('start', instance.uuid, allowed=(WRONG_STATE,))
 
-    def reboot(self, context: typing.Any, instance: typing.Any,
-               network_info: typing.Any, reboot_type: str,
-               block_device_info: typing.Any = None,
-               bad_volumes_callback: typing.Any = None,
-               accel_info: typing.Any = None,
-               share_info: typing.Any = None) -> None:
+    def reboot(
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        reboot_type: str,
+        block_device_info: typing.Any = None,
+        bad_volumes_callback: typing.Any = None,
+        accel_info: typing.Any = None,
+        share_info: typing.Any = None,
+    ) -> None:
         if _state(instance) != 'running':
             _guest('start', instance.uuid)
         elif reboot_type == 'HARD':
@@ -286,30 +266,39 @@ class NspawnDriver(driver.ComputeDriver):
             _guest('restart', instance.uuid)
 
     def resume_state_on_host_boot(
-            self, context: typing.Any, instance: typing.Any,
-            network_info: typing.Any, share_info: typing.Any,
-            block_device_info: typing.Any = None) -> None:
+        self,
+        context: typing.Any,
+        instance: typing.Any,
+        network_info: typing.Any,
+        share_info: typing.Any,
+        block_device_info: typing.Any = None,
+    ) -> None:
         """Called for guests that Nova remembers as running."""
         if _state(instance) == 'stopped':
             _guest('start', instance.uuid, allowed=(WRONG_STATE,))
 
-    def get_console_output(self, context: typing.Any,
-                           instance: typing.Any) -> bytes:
+    def get_console_output(
+        self, context: typing.Any, instance: typing.Any
+    ) -> bytes:
         return _guest('console', instance.uuid, '--plain').encode()
 
     # ------------------- the guest command and the data plane plug the ports
-    def plug_vifs(self, instance: typing.Any,
-                  network_info: typing.Any) -> None:
+    def plug_vifs(
+        self, instance: typing.Any, network_info: typing.Any
+    ) -> None:
         pass
 
-    def unplug_vifs(self, instance: typing.Any,
-                    network_info: typing.Any) -> None:
+    def unplug_vifs(
+        self, instance: typing.Any, network_info: typing.Any
+    ) -> None:
         pass
 
-    def get_volume_connector(self, instance: typing.Any
-                             ) -> dict[str, typing.Any]:
+    def get_volume_connector(
+        self, instance: typing.Any
+    ) -> dict[str, typing.Any]:
         return {'host': CONF.host, 'ip': CONF.my_ip, 'initiator': 'none'}
 
-    def manage_image_cache(self, context: typing.Any,
-                           all_instances: typing.Any) -> None:
+    def manage_image_cache(
+        self, context: typing.Any, all_instances: typing.Any
+    ) -> None:
         pass
