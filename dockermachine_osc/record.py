@@ -17,6 +17,7 @@ in keys: https://docs.openstack.org/api-ref/compute/#create-server-metadata
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import ipaddress
 import re
 import uuid
@@ -39,7 +40,7 @@ _ID = re.compile(r'[0-9a-f]{32}')
 _HOST_KEY = re.compile(r'[a-z0-9@.-]{1,50} [A-Za-z0-9+/]{1,250}={0,2}')
 _PRINTABLE = re.compile(r'[\x20-\x7e]{0,255}')
 _WORD = re.compile(r'[A-Za-z0-9._+~:@/-]{0,128}')
-_TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ')
+_TIME = re.compile(r'[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}Z')
 
 
 def new_machine_id() -> str:
@@ -67,7 +68,20 @@ def _is_address(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    # An IPv6 zone may be any text, and is of no use elsewhere.
+    return '%' not in text
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, '%Y-%m-%dT%H:%M:%S%z')
+    except ValueError:
+        return False
+    return _TIME.fullmatch(text) is not None
+
+
+def _is_line(text: str) -> bool:
+    return len(text) <= VALUE_LIMIT and text.isprintable()
 
 
 def _is_port(text: str) -> bool:
@@ -116,11 +130,14 @@ class Record:
     problems: tuple[str, ...] = ()
 
     def to_metadata(self) -> dict[str, str]:
-        """Give the metadata items; values too long for Nova are left out."""
+        """Give the metadata items.
+
+        What Nova would not take or we not read back is left out.
+        """
         items = {f'{PREFIX}schema': SCHEMA}
-        for field in _CHECKS:
+        for field, fits in _CHECKS.items():
             text = str(getattr(self, field))
-            if text and len(text) <= VALUE_LIMIT:
+            if text and len(text) <= VALUE_LIMIT and fits(text):
                 items[_key(field)] = text
         return items
 
@@ -170,14 +187,14 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     'ssh_user': _matches(re.compile(r'[A-Za-z_][A-Za-z0-9._-]{0,31}')),
     'ssh_port': _is_port,
     'host_key': _matches(_HOST_KEY),
-    'image': _matches(_PRINTABLE),
-    'tls_sans': _matches(re.compile(r'[A-Za-z0-9.:,-]*')),
+    'image': _is_line,
+    'tls_sans': _matches(re.compile(r'[A-Za-z0-9.:,-]{0,255}')),
     'ca_fingerprint': _FINGERPRINT,
     'server_fingerprint': _FINGERPRINT,
     'client_fingerprint': _FINGERPRINT,
-    'ca_expires': _matches(_TIME),
-    'server_expires': _matches(_TIME),
-    'client_expires': _matches(_TIME),
+    'ca_expires': _is_time,
+    'server_expires': _is_time,
+    'client_expires': _is_time,
     'port_id': _is_uuid,
     'floating_ip_id': _is_uuid,
     'security_group_id': _is_uuid,
