@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Polls against a clock that the test turns."""
+
+from oslotest import base
+
+from dockermachine_osc import errors
+from dockermachine_osc.report import Steps
+from dockermachine_osc.waiting import Deadline
+from tests.unit import workbench
+
+
+class TestDeadline(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.clock = self.useFixture(workbench.Clock())
+
+    def test_time_passes(self):
+        deadline = Deadline(10)
+        self.clock.now += 4
+        self.assertEqual((4, 6), (deadline.elapsed, deadline.remaining))
+        self.assertEqual(self.clock.now + 6, deadline.moment)
+        self.clock.now += 100
+        self.assertEqual(0, deadline.remaining)
+
+    def test_polls(self):
+        start = self.clock.now
+        polls = Deadline(60).polls(first=1, most=4, factor=2)
+        moments = [self.clock.now - start for _ in polls]
+        self.assertEqual([0, 1, 3, 7, 11, 15], moments[:6])
+        # Once more at the very end, and never after it.
+        self.assertEqual(60, moments[-1])
+        self.assertEqual(len(moments), len(set(moments)))
+
+    def test_polls_at_least_once(self):
+        self.assertEqual(1, len(list(Deadline(0).polls())))
+
+    def test_pauses_that_take_long_themselves(self):
+        tries = 0
+        for _ in Deadline(10).polls():
+            self.clock.now += 9
+            tries += 1
+        self.assertEqual(2, tries)
+
+    def test_exceeded(self):
+        error = Deadline(2.5).exceeded('It did not come')
+        self.assertIsInstance(error, errors.DeadlineExceeded)
+        self.assertIn('It did not come within 2.5 s', str(error))
+        self.assertIn('--timeout', str(error))
+        self.assertTrue(str(Deadline(1).exceeded('x', 'Do y')).endswith('y'))
+
+
+class TestSteps(base.BaseTestCase):
+    def test_passes_on_and_remembers(self):
+        told = workbench.Notes()
+        steps = Steps(told)
+        self.assertEqual('', steps.current)
+        steps.begin('one')
+        steps.begin('two')
+        steps.note('a note')
+        steps.warn('a warning')
+        self.assertEqual('two', steps.current)
+        self.assertEqual(['one', 'two'], told.steps)
+        self.assertEqual(
+            (['a note'], ['a warning']), (told.notes, told.warnings)
+        )
+        self.assertGreaterEqual(steps.elapsed, 0)
