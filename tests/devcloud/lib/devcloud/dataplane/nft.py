@@ -19,6 +19,7 @@ it, without any tool that flushes the kernel's table of connections.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from collections.abc import Iterable, Sequence
 
 from devcloud.dataplane import model
@@ -86,13 +87,16 @@ def rule_text(rule: model.Rule, state: model.State) -> str | None:
 
 def _remote(rule: model.Rule, state: model.State) -> str | None:
     """The other side as a set; empty for anybody, None for nobody."""
-    if rule.remote_group or rule.address_group:
-        addresses: Sequence[str] = (
-            state.group_addresses(rule.remote_group)
-            if rule.remote_group
-            else state.address_groups.get(str(rule.address_group), ())
-        )
+    if rule.remote_group:
+        addresses = state.group_addresses(rule.remote_group)
         return _set(addresses) if addresses else None
+    if rule.address_group:
+        members = state.address_groups.get(rule.address_group, ())
+        # nft refuses prefixes that overlap
+        prefixes = ipaddress.collapse_addresses(
+            ipaddress.IPv4Network(member, strict=False) for member in members
+        )
+        return _set(map(str, prefixes)) if members else None
     return '' if rule.prefix in ANYWHERE else str(rule.prefix)
 
 
