@@ -107,7 +107,8 @@ def wait_open(address: str, port: int, deadline: Deadline) -> None:
     """
     problem = ''
     for _ in deadline.polls(first=0.1, most=1.0):
-        problem = probe(address, port)
+        most = max(0.1, min(CONNECT_TIMEOUT, deadline.remaining))
+        problem = probe(address, port, most)
         if not problem:
             return
     raise deadline.exceeded(
@@ -115,11 +116,14 @@ def wait_open(address: str, port: int, deadline: Deadline) -> None:
     )
 
 
-def probe(address: str, port: int) -> str:
-    """Ask for an SSH banner once; '' if it came, else what happened."""
+def probe(address: str, port: int, timeout: float = CONNECT_TIMEOUT) -> str:
+    """Ask for an SSH banner once; '' if it came, else what happened.
+
+    :param timeout: seconds for each of connecting and the banner.
+    """
     try:
-        with socket.create_connection((address, port), CONNECT_TIMEOUT) as s:
-            s.settimeout(CONNECT_TIMEOUT)
+        with socket.create_connection((address, port), timeout) as s:
+            s.settimeout(timeout)
             banner = s.recv(4)
     except TimeoutError:
         return 'no answer'

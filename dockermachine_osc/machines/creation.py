@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc import engine, errors, interrupts, pki, store
 from dockermachine_osc.machines import (
     bringup,
     certificates,
@@ -54,7 +54,6 @@ def create(
     plan = cloud.plan(request)
     _check_key(plan, request)
     _check_folder(cloud, folder, steps)
-    context = _choose_context(cloud, contexts, request, steps)
     for note in plan.notes():
         steps.note(note)
     with _taken_back(cloud, contexts, request, steps) as drafts:
@@ -62,7 +61,7 @@ def create(
         drafts.append(draft)
         issued = _make(cloud, draft, steps)
         server = bringup.bring_up(cloud, draft, issued, deadline, steps)
-        _keep(contexts, draft, server, context, steps)
+        _keep(cloud, contexts, draft, server, steps)
     return server
 
 
@@ -91,18 +90,6 @@ def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
         )
     steps.note(f'{folder.path} was left by a machine that is gone: removed')
     folder.remove()
-
-
-def _choose_context(
-    cloud: Cloud, contexts: Contexts, request: CreateRequest, steps: Steps
-) -> str:
-    """Choose the name of the Docker context; '' for none."""
-    if not request.context:
-        return ''
-    name, warning = contexting.choose(contexts, cloud.name, request.name)
-    if warning:
-        steps.warn(warning)
-    return name
 
 
 # -------------------------------------------------------------------- make
@@ -156,9 +143,11 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> pki.Issued:
     names and the record is complete from the server's first moment.
     """
     steps.begin('Creating the port and its address')
-    port, group = _port(cloud, draft)
+    with interrupts.held():
+        port, group = _port(cloud, draft)
     fixed = _fixed_address(port)
-    address, address_id = _address(cloud, draft, port)
+    with interrupts.held():
+        address, address_id = _address(cloud, draft, port)
     draft.record = draft.record.replace(
         address=address or fixed,
         port_id=port.id,
@@ -174,10 +163,11 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> pki.Issued:
     )
     draft.record = certificates.described(draft.record, draft.folder, issued)
     steps.begin('Creating the server')
-    server = cloud.make_server(
-        draft.request, draft.plan, port.id, draft.record, draft.user_data
-    )
-    draft.server_id = server.id
+    with interrupts.held():
+        server = cloud.make_server(
+            draft.request, draft.plan, port.id, draft.record, draft.user_data
+        )
+        draft.server_id = server.id
     return issued
 
 
@@ -216,10 +206,10 @@ def _fixed_address(port: Port) -> str:
 
 
 def _keep(
+    cloud: Cloud,
     contexts: Contexts,
     draft: Draft,
     server: MachineServer,
-    context: str,
     steps: Steps,
 ) -> None:
     """Write down what this workstation has to know later."""
@@ -228,10 +218,15 @@ def _keep(
         local_facts(server)
         | ({'ssh_key': str(users_key.absolute())} if users_key else {})
     )
-    if not context:
+    if not draft.request.context:
         return
+    # Chosen only now: another create may have taken the name meanwhile.
+    name, warning = contexting.choose(contexts, cloud.name, draft.request.name)
+    if warning:
+        steps.warn(warning)
     try:
-        contexting.write(contexts, draft.folder, server.record, context)
+        if name:
+            contexting.write(contexts, draft.folder, server.record, name)
     except errors.StoreFailure as error:
         # The machine is ready, and env works: no reason to take it back.
         steps.warn(f'No Docker context was made: {error}')
