@@ -6,7 +6,7 @@ import importlib.metadata
 extensions = ['openstackdocstheme', 'reno.sphinxext']
 
 project = 'openstack docker machine release notes'
-copyright = 'dockermachine-osc contributors'  # noqa: A001
+copyright = 'dockermachine-osc contributors'
 release = importlib.metadata.version('dockermachine-osc')
 version = release
 
