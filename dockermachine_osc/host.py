@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,13 @@ CONNECT_TIMEOUT = 5.0
 _LOGIN_TIMEOUT = 20.0
 _CHUNK = 32768
 _OUTPUT_LIMIT = 1 << 20
+#: What paramiko raises for a public key that is none, found by trying.
+_BAD_KEY = (
+    paramiko.SSHException,
+    paramiko.hostkeys.InvalidHostKey,
+    ValueError,
+    OverflowError,
+)
 
 
 class AuthenticationRefused(errors.HostFailure):
@@ -177,9 +185,12 @@ def _trust(
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     name = address if port == 22 else f'[{address}]:{port}'
     for line in keys:
-        entry = paramiko.hostkeys.HostKeyEntry.from_line(f'{name} {line}')
-        if entry is not None and entry.key is not None:
-            client.get_host_keys().add(name, entry.key.get_name(), entry.key)
+        # A key that is none leaves nothing to trust: the host is refused.
+        with contextlib.suppress(*_BAD_KEY):
+            entry = paramiko.hostkeys.HostKeyEntry.from_line(f'{name} {line}')
+            if entry is not None and entry.key is not None:
+                kind = entry.key.get_name()
+                client.get_host_keys().add(name, kind, entry.key)
 
 
 class _TrustFirst(paramiko.MissingHostKeyPolicy):
@@ -220,6 +231,10 @@ def _in_words(where: str, login: Login) -> Iterator[None]:
                 f'{where} shows none of the host keys that are known'
             ) from error
         raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
+    except paramiko.ssh_exception.NoValidConnectionsError as error:
+        causes = error.errors.values()
+        why = ', '.join(str(getattr(e, 'strerror', e)) for e in causes)
+        raise errors.HostFailure(f'SSH to {where} failed: {why}') from error
     except (OSError, EOFError) as error:
         raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
 
@@ -251,14 +266,10 @@ class Host:
         """
         try:
             channel = self._transport().open_session(timeout=_LOGIN_TIMEOUT)
-            channel.settimeout(timeout)
-            channel.exec_command(command)
-            if stdin:
-                channel.sendall(stdin)
-            channel.shutdown_write()
-            stdout = _read_lines(channel, on_line)
-            stderr = _read_rest(channel)
-            return Result(channel.recv_exit_status(), stdout, stderr)
+            with contextlib.closing(channel):
+                channel.settimeout(timeout)
+                channel.exec_command(command)
+                return _converse(channel, stdin, on_line)
         except TimeoutError as error:
             raise errors.HostFailure(
                 f'The host said nothing for {timeout:g} s'
@@ -273,6 +284,29 @@ class Host:
         if transport is None:
             raise errors.HostFailure('The SSH connection is closed')
         return transport
+
+
+def _converse(
+    channel: paramiko.Channel, stdin: bytes, on_line: Callable[[str], None]
+) -> Result:
+    """Give stdin to a command and take what it writes until it ends."""
+    stderr = bytearray()
+    # On the side: a host that waits for somebody to read its stderr would
+    # never come to the end of its stdout.
+    reader = threading.Thread(target=_drain, args=(channel, stderr))
+    reader.daemon = True
+    reader.start()
+    if stdin:
+        channel.sendall(stdin)
+    channel.shutdown_write()
+    stdout = _read_lines(channel, on_line)
+    reader.join(_LOGIN_TIMEOUT)
+    status = channel.recv_exit_status()
+    if status < 0:
+        raise errors.HostFailure(
+            'The command on the host was killed, or the SSH connection broke'
+        )
+    return Result(status, stdout, stderr.decode(errors='replace'))
 
 
 def _read_lines(
@@ -290,8 +324,14 @@ def _read_lines(
     return whole.decode(errors='replace')
 
 
-def _read_rest(channel: paramiko.Channel) -> str:
-    whole = bytearray()
-    while data := channel.recv_stderr(_CHUNK):
+def _drain(channel: paramiko.Channel, whole: bytearray) -> None:
+    """Take stderr until it ends; only the beginning is kept."""
+    while True:
+        try:
+            data = channel.recv_stderr(_CHUNK)
+        except TimeoutError:
+            # It is the silence of stdout that counts.
+            continue
+        if not data:
+            return
         whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]
-    return whole.decode(errors='replace')
