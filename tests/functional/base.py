@@ -64,6 +64,20 @@ class FunctionalTest(base.BaseTestCase):
         self.enterContext(devcloud.locked('tight'))
         return 'devcloud-tight'
 
+    def broken_image(self) -> str:
+        """The id of an image of which Nova can make no server: ERROR."""
+        image = devcloud.connect('devcloud').image
+        made = image.create_image(
+            f'broken-{uuid.uuid4().hex[:6]}',
+            data=b'nothing',
+            disk_format='raw',
+            container_format='bare',
+            wait=True,
+            guest_base='no-such-tree',
+        )
+        self.addCleanup(image.delete_image, made)
+        return str(made.id)
+
     # ------------------------------------------------------------- the tool
 
     def create(
