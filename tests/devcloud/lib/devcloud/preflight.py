@@ -280,16 +280,10 @@ def _routes() -> list[Route]:
     )
     found = []
     for route in json.loads(done.stdout or '[]'):
-        device = route.get('dev')
-        # an earlier start's own bridges are no obstacle
-        if (
-            route['dst'] != 'default'
-            and device
-            and not names.is_bridge(device)
-        ):
-            found.append(
-                Route(
-                    ipaddress.IPv4Network(route['dst'], strict=False), device
-                )
-            )
+        device = route.get('dev', '')
+        # this cloud's own, from an earlier start, are no obstacle
+        ours = names.is_bridge(device) or names.is_tap(device)
+        if route['dst'] != 'default' and not ours:
+            network = ipaddress.IPv4Network(route['dst'], strict=False)
+            found.append(Route(network, device))
     return found
