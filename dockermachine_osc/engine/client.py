@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
@@ -129,7 +130,11 @@ def _context(folder: pathlib.Path) -> ssl.SSLContext:
 def _get(connection: http.client.HTTPSConnection, timeout: float) -> bytes:
     """Read the answer to GET /version, which needs no version of the API."""
     deadline = time.monotonic() + timeout
-    connection.request('GET', '/version')
+    connection.connect()
+    # With TLS 1.3 the engine refuses our certificate when we talk already.
+    # What it says then is still to be read, whatever became of the request.
+    with contextlib.suppress(OSError):
+        connection.request('GET', '/version')
     response = connection.getresponse()
     body = b''
     while chunk := response.read1(_MAX_ANSWER):
@@ -184,7 +189,7 @@ def _unreachable(error: OSError, where: str) -> EngineUnreachable:
 def _facts(body: bytes, where: str) -> EngineFacts:
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     names = ('Version', 'ApiVersion', 'Os', 'Arch', 'KernelVersion')
     values = [

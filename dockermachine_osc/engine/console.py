@@ -95,15 +95,17 @@ def _block_keys(lines: list[str]) -> list[str]:
 def _agreed(keys: list[str]) -> tuple[str, ...]:
     """One key a type, in the order of preference, or none at all."""
     known: dict[str, str] = {}
-    for key in filter(_is_key, keys):
+    for key in filter(is_key, keys):
         kind = key.split()[0]
         if known.setdefault(kind, key) != key:
             return ()
     return tuple(known[kind] for kind in _KEY_TYPES if kind in known)
 
 
-def _is_key(key: str) -> bool:
-    """A whole key names its type inside, and its parts fill it exactly.
+def is_key(key: str) -> bool:
+    """Tell whether a line 'type base64' is a whole public key of a host.
+
+    Such a key names its type inside, and its parts fill it exactly.
 
     Source: RFC 4253, section 6.6 and RFC 8709, section 4.
     """

@@ -10,6 +10,7 @@ import tarfile
 from collections.abc import Iterable
 
 from dockermachine_osc import errors
+from dockermachine_osc.engine import console
 from dockermachine_osc.engine import settings as engine_settings
 
 EXIT_USAGE = 64
@@ -31,8 +32,11 @@ _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
 _ROOT = (
     'umask 077; d=$(mktemp -d /run/docker-machine.XXXXXX) && '
     'tar -xf - -C "$d" || {{ rm -rf "$d"; exit {exit_staging}; }}; '
-    'exec sh "$d/setup.sh" serve "$d" {wait}'
+    '{then}'
 )
+# `serve` takes the directory away itself, even if it is killed.
+_SERVE = 'exec sh "$d/setup.sh" serve "$d" {wait}'
+_VISIT = 'sh "$d/setup.sh" {verb} "$d"; r=$?; rm -rf "$d"; exit $r'
 # Single quotes only, no newline and no backslash: any login shell takes it.
 _COMMAND = (
     'exec sh -c \'if [ $(id -u) = 0 ]; then exec sh -c "$1"; fi; '
@@ -99,7 +103,23 @@ def handover(
         'server.pem': certificate,
         'server-key.pem': key,
     }
-    root = _ROOT.format(wait=int(wait), exit_staging=EXIT_STAGING)
+    return _parcel(_SERVE.format(wait=int(wait)), files)
+
+
+def visit(verb: str, settings: engine_settings.EngineSettings) -> Handover:
+    """Return the command that looks at a host, or leaves it as it was.
+
+    :param verb: 'look', which changes nothing, or 'leave'.
+    """
+    files = {
+        'setup.sh': engine_settings.setup_script(),
+        'settings': settings.render().encode(),
+    }
+    return _parcel(_VISIT.format(verb=verb), files)
+
+
+def _parcel(then: str, files: dict[str, bytes]) -> Handover:
+    root = _ROOT.format(then=then, exit_staging=EXIT_STAGING)
     return Handover(
         _COMMAND.format(exit_sudo=EXIT_SUDO, root=root), _archive(files)
     )
@@ -124,19 +144,78 @@ def progress(line: str) -> str | None:
     return text if word == 'step' else None
 
 
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What stands on a host, by `look`.
+
+    :param engine: its version, '' if there is none.
+    :param method: how one would be installed, '' if there is one.
+    :param machine: the id of the machine that it is already, or ''.
+    :param containers: how many run; None if nobody can tell.
+    :param live_restore: whether they survive a restart of the engine.
+    :param conflict: why the engine cannot be taken over, or ''.
+    :param hint: the way out of the conflict.
+    """
+
+    distribution: str
+    engine: str
+    method: str
+    machine: str
+    containers: int | None
+    live_restore: bool
+    host_keys: tuple[str, ...]
+    conflict: str
+    hint: str
+
+
+def findings(exit_code: int, lines: Iterable[str]) -> Findings:
+    """Read what `look` has printed on stdout.
+
+    :raises SetupFailed: if it could not look.
+    """
+    said = _said(lines)
+    facts = [fact.partition(' ')[::2] for fact in said.get('fact', ())]
+    known = dict(facts)
+    if exit_code not in (0, EXIT_CONFLICT, EXIT_INSTALL) or not known:
+        raise _failure(exit_code, said)
+    engine = known.get('engine', 'none')
+    containers = known.get('containers', '')
+    return Findings(
+        distribution=known.get('distribution', ''),
+        engine='' if engine == 'none' else engine,
+        method=known.get('method', ''),
+        machine=known.get('machine', ''),
+        containers=int(containers) if containers.isdecimal() else None,
+        live_restore=known.get('live-restore') == 'true',
+        host_keys=tuple(
+            value
+            for name, value in facts
+            if name == 'hostkey' and console.is_key(value)
+        ),
+        conflict=said.get('failed', [''])[-1],
+        hint=said.get('hint', [''])[-1],
+    )
+
+
 def outcome(exit_code: int, lines: Iterable[str]) -> Outcome:
     """Read what the command has printed on stdout.
 
     :param lines: with or without their line ends.
     :raises SetupFailed: it did not end well, with cause, log and hint.
     """
+    said = _said(lines)
+    if exit_code == 0 and said.get('ready'):
+        return Outcome(said['ready'][-1], tuple(said.get('step', ())))
+    raise _failure(exit_code, said)
+
+
+def _said(lines: Iterable[str]) -> dict[str, list[str]]:
+    """Sort the lines by their first words."""
     said: dict[str, list[str]] = {}
     for line in lines:
         word, _, text = _cleaned(line).partition(' ')
         said.setdefault(word, []).append(text)
-    if exit_code == 0 and said.get('ready'):
-        return Outcome(said['ready'][-1], tuple(said.get('step', ())))
-    raise _failure(exit_code, said)
+    return said
 
 
 def _failure(exit_code: int, said: dict[str, list[str]]) -> SetupFailed:

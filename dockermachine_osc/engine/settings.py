@@ -13,7 +13,7 @@ from dockermachine_osc import errors
 #: Kinds of source besides the URL of an install script.
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 
-_PARTS = ('common', 'install', 'boot', 'serve', 'main')
+_PARTS = ('common', 'install', 'boot', 'serve', 'adopt', 'main')
 _MACHINE_ID = re.compile(r'[A-Za-z0-9-]{1,64}')
 _VERSION = re.compile(r'[0-9][A-Za-z0-9.+~:-]{0,63}')
 _URL = re.compile(r'https?://[A-Za-z0-9._:/@+=~%?&,#-]{1,1000}')

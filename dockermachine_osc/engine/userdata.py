@@ -135,9 +135,15 @@ def _decompressed(extra: bytes) -> bytes:
     """Unpack gzip, to no more than could be sent anyway."""
     if not extra.startswith(b'\x1f\x8b'):
         return extra
+    unpacker = zlib.decompressobj(wbits=31)
     try:
-        return zlib.decompressobj(31).decompress(extra, 16 * LIMIT)
+        text = unpacker.decompress(extra, 16 * LIMIT)
     except zlib.error as error:
         raise errors.InvalidRequest(
             f'The user data look like gzip and are damaged: {error}.'
         ) from error
+    if not unpacker.eof:
+        raise errors.InvalidRequest(
+            'The user data are damaged, or far too long when unpacked.'
+        )
+    return text

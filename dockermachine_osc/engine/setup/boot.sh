@@ -6,7 +6,7 @@
 # where it ends because a console may lose the rest.
 console() {
     printf '\ndocker-machine %s %s end\n' "$machine_id" "$*" \
-        >"$ROOT/dev/console" 2>/dev/null || :
+        >>"$ROOT/dev/console" 2>/dev/null || :
 }
 
 # Runs once an instance, before the engine of the image could start.

@@ -9,11 +9,13 @@
 #   report           say on the console who may log in and our host keys
 #   install          cloud-init runcmd: install the engine if it is missing
 #   serve DIR WAIT   over SSH: take certificates over, start with mutual TLS
+#   look DIR         say what is here, change nothing
+#   leave            take back what was changed here
 #   plan             say what `install` would do here, change nothing
 #   derive           print the drop-in for the `systemctl cat` text on stdin
 #
 # Output is one fact a line, the first word says which: step, tail, hint,
-# failed, ready. Paths are below DOCKER_MACHINE_ROOT, which only tests set.
+# failed, fact, ready. Paths are below DOCKER_MACHINE_ROOT, which only tests set.
 
 set -u
 umask 077

@@ -132,20 +132,30 @@ apt_install() {
         packages=$(apt_pin "$packages") || apt_no_version
     fi
     step "installing ${packages%% *}"
+    apt_list >"$RUN_DIR/packages"
     # shellcheck disable=SC2086 # a list of words
     apt install -y $packages || fail "$EX_INSTALL" "$(apt_cause)"
+    brought apt "$(apt_list | grep -vxF -f "$RUN_DIR/packages" | tr '\n' ' ')"
 }
+
+apt_list() {
+    dpkg-query -W -f '${db:Status-Status} ${Package}\n' |
+        sed -n 's/^installed //p'
+}
+
+# brought METHOD PACKAGES: what `leave` may remove again.
+brought() { say "$1 $2" >"$HOME_DIR/installed"; }
 
 # The lock of the lists is the one that apt-get does not wait for.
 apt_update() {
     tries=0
     until apt update; do
         tries=$((tries + 1))
-        if [ "$tries" -ge 150 ] ||
+        if [ "$tries" -ge 300 ] ||
             ! tail -n 3 "$LOG" | grep -q 'Could not get lock'; then
             fail "$EX_INSTALL" "$(apt_cause)"
         fi
-        sleep 2
+        sleep 1
     done
 }
 
@@ -174,11 +184,7 @@ apt_pin() {
     for package in $1; do
         case $package in
         docker.io | docker-cli)
-            found=''
-            for candidate in $(apt_versions "$package"); do
-                ! matches "${candidate#*:}" "$version" || found=$candidate
-                [ -z "$found" ] || break
-            done
+            found=$(apt_candidate "$package")
             [ -n "$found" ] || return 1
             package=$package=$found
             ;;
@@ -186,6 +192,17 @@ apt_pin() {
         pinned="$pinned $package"
     done
     say "${pinned# }"
+}
+
+# The very version that was asked for, else the newest that begins with it.
+apt_candidate() {
+    newest=''
+    for candidate in $(apt_versions "$1"); do
+        [ "$candidate" != "$version" ] || { say "$candidate" && return; }
+        [ -n "$newest" ] || ! matches "${candidate#*:}" "$version" ||
+            newest=$candidate
+    done
+    say "$newest"
 }
 
 apt_no_version() {
@@ -209,6 +226,7 @@ dnf_install() {
         "moby-engine${version:+-$version*}" ||
         fail "$EX_INSTALL" "dnf: $(last_line)"
     # A package of its own in newer releases, in the engine's in older ones.
+    brought dnf moby-engine
     command -v docker >/dev/null || dnf -y -q install docker-cli ||
         say 'no docker command was installed; the engine works without'
 }
@@ -225,6 +243,7 @@ zypper_install() {
     zypper --non-interactive install --no-recommends "$package" ||
         fail "$EX_INSTALL" "zypper: $(last_line)" \
             'on SLES the Containers module has to be active (SUSEConnect)'
+    brought zypper docker
 }
 
 zypper_pin() {

@@ -261,7 +261,7 @@ start_failed() {
 # rounds are for units of another type.
 listening() {
     socket=$(printf ':%04X' "$port")
-    for round in 1 2 3 4 5 6 7 8 9 10; do
+    for round in 1 2 3 4 5; do
         ! awk -v s="$socket" '$4 == "0A" && substr($2, length($2) - 4) == s {
             found = 1 } END { exit !found }' /proc/net/tcp /proc/net/tcp6 \
             2>/dev/null || return 0
@@ -277,9 +277,12 @@ open_firewall() {
         step "opening port $port in firewalld"
         firewall-cmd -q --add-port "$port/tcp"
         firewall-cmd -q --permanent --add-port "$port/tcp"
+        say "firewalld $port" >"$HOME_DIR/opened"
     fi
     if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
+        ! ufw status | grep -q "^$port/tcp .*ALLOW" || return 0
         step "opening port $port in ufw"
         ufw allow "$port/tcp" >/dev/null
+        say "ufw $port" >"$HOME_DIR/opened"
     fi
 }

@@ -1,0 +1,99 @@
+
+# ---- somebody else's host: look first, take everything back ---------------
+
+# look DIR: what is here, and what `serve` would do; changes nothing.
+look() {
+    load_settings "$1/settings"
+    read_os_release
+    fact distribution "${os_id:-unknown} ${os_version:-}"
+    tell_keys
+    if engine_present; then
+        look_at_engine
+    else
+        fact engine none
+        fact method "$(choose_method)"
+    fi
+}
+
+# fact NAME VALUE
+fact() { say "fact $*"; }
+
+tell_keys() {
+    for file in "$ROOT"/etc/ssh/ssh_host_*_key.pub; do
+        [ -s "$file" ] || continue
+        read -r type key rest <"$file" || [ -n "$type" ] || continue
+        fact hostkey "$type $key"
+    done
+}
+
+look_at_engine() {
+    fact engine "$(engine_version)"
+    fact state "$(systemctl show -p ActiveState --value docker.service)"
+    fact machine "$(sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null)"
+    look_at_containers
+    require_version
+    check_unit
+    check_daemon_json
+}
+
+look_at_containers() {
+    command -v docker >/dev/null || return 0
+    ! systemctl -q is-active docker.service && return 0
+    fact containers "$(docker ps -q 2>/dev/null | grep -c .)"
+    fact live-restore \
+        "$(docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)"
+}
+
+# leave: take back what `serve` and `install` have changed here.
+leave() {
+    [ -e "$HOME_DIR/setup.sh" ] || [ -e "$ROOT$DROPIN" ] || {
+        step 'nothing is left to be taken back'
+        say 'ready gone'
+        return
+    }
+    [ ! -r "$HOME_DIR/settings" ] || load_settings "$HOME_DIR/settings"
+    close_firewall
+    installed=$(cat "$HOME_DIR/installed" 2>/dev/null)
+    state=$(systemctl show -p ActiveState --value docker.service)
+    rm -f "$ROOT$DROPIN"
+    rmdir "$ROOT${DROPIN%/*}" 2>/dev/null
+    rm -rf "$HOME_DIR"
+    systemctl daemon-reload
+    if [ -n "$installed" ] && is_unused; then
+        uninstall
+    elif [ "$state" = active ]; then
+        step 'restarting the engine as it was before'
+        systemctl restart docker.service || fail "$EX_START" \
+            'the engine does not start without us' \
+            'journalctl -u docker.service on the host has the whole story'
+    fi
+    say 'ready gone'
+}
+
+is_unused() {
+    command -v docker >/dev/null || return 1
+    [ -z "$(docker ps -aq 2>/dev/null)$(docker images -q 2>/dev/null)" ]
+}
+
+# Only what came with us, and only while nobody has used it.
+uninstall() {
+    step 'removing the packages of the engine'
+    # shellcheck disable=SC2086 # a list of words
+    case $installed in
+    apt\ *) apt purge -y ${installed#apt } >/dev/null ;;
+    dnf\ *) dnf -y -q remove ${installed#dnf } ;;
+    zypper\ *) zypper --non-interactive remove ${installed#zypper } ;;
+    esac || fail "$EX_INSTALL" 'the packages of the engine cannot be removed'
+}
+
+# Kept so that only what we opened is closed again.
+close_firewall() {
+    opened=$(cat "$HOME_DIR/opened" 2>/dev/null)
+    case $opened in
+    firewalld\ *)
+        firewall-cmd -q --remove-port "${opened#* }/tcp"
+        firewall-cmd -q --permanent --remove-port "${opened#* }/tcp"
+        ;;
+    ufw\ *) ufw delete allow "${opened#* }/tcp" >/dev/null ;;
+    esac
+}

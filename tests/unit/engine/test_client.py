@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking engines: real TLS servers on the loopback, good ones and others."""
+
+import contextlib
+import http.server
+import json
+import pathlib
+import socket
+import ssl
+import threading
+import time
+
+import fixtures
+from oslotest import base
+
+from dockermachine_osc import engine, errors, pki
+
+ANSWER = {
+    'Version': '28.2.2',
+    'ApiVersion': '1.50',
+    'Os': 'linux',
+    'Arch': 'amd64',
+    'KernelVersion': '6.1.0-37-cloud-amd64',
+    'Components': [{'Name': 'Engine'}],
+}
+NAMES = ('127.0.0.1', '::1', 'localhost')
+
+
+class Engine(fixtures.Fixture):
+    """Answers GET /version over TLS, to clients of its own CA."""
+
+    def __init__(self, issued, ca, body=None, address='127.0.0.1', status=200):
+        super().__init__()
+        self.issued, self.ca, self.address = issued, ca, address
+        self.body = json.dumps(ANSWER).encode() if body is None else body
+        self.status = status
+        self.asked = []
+
+    def _setUp(self):
+        fixture = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                fixture.asked.append(self.path)
+                self.send_response(fixture.status)
+                self.send_header('Content-Length', str(len(fixture.body)))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    self.wfile.write(fixture.body)
+
+            def log_message(self, *args):
+                pass
+
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = (
+                socket.AF_INET6 if ':' in self.address else socket.AF_INET
+            )
+
+            def handle_error(self, *args):
+                pass
+
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        (folder / 'server.pem').write_bytes(self.issued.certificate)
+        (folder / 'key.pem').write_bytes(self.issued.key)
+        (folder / 'ca.pem').write_bytes(self.ca.certificate)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / 'server.pem', folder / 'key.pem')
+        context.load_verify_locations(folder / 'ca.pem')
+        context.verify_mode = ssl.CERT_REQUIRED
+        server = Server((self.address, 0), Handler)
+        # The handshake belongs into the thread of the request.
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.port = server.server_port
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+
+
+class ClientTestCase(base.BaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.ca = pki.Authority.create('web1')
+        self.folder = self.client_folder(self.ca, self.ca)
+
+    def client_folder(self, trusted, signer):
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        client = signer.client('me')
+        (folder / 'ca.pem').write_bytes(trusted.certificate)
+        (folder / 'cert.pem').write_bytes(client.certificate)
+        (folder / 'key.pem').write_bytes(client.key)
+        return folder
+
+    def engine(self, names=NAMES, **kwargs):
+        return self.useFixture(
+            Engine(self.ca.server(names), self.ca, **kwargs)
+        )
+
+
+class AskTest(ClientTestCase):
+    def fails(self, kind, port, address='127.0.0.1', folder=None, timeout=5):
+        error = self.assertRaises(
+            kind, engine.ask, address, port, folder or self.folder, timeout
+        )
+        self.assertIsInstance(error, errors.EngineFailure)
+        return str(error)
+
+    def test_facts(self):
+        there = self.engine()
+        facts = engine.ask('127.0.0.1', there.port, self.folder, 5)
+        self.assertEqual(
+            engine.EngineFacts(
+                '28.2.2', '1.50', 'linux', 'amd64', '6.1.0-37-cloud-amd64'
+            ),
+            facts,
+        )
+        # with a version of the API in it, old and new engines would differ
+        self.assertEqual(['/version'], there.asked)
+
+    def test_by_name(self):
+        there = self.engine()
+        engine.ask('localhost', there.port, self.folder, 5)
+
+    def test_ipv6(self):
+        there = self.engine(address='::1')
+        for address in ('::1', '[::1]'):
+            engine.ask(address, there.port, self.folder, 5)
+
+    def test_address_that_is_not_in_the_certificate(self):
+        there = self.engine(names=('10.0.0.1', 'web1'), address='127.0.0.2')
+        text = self.fails(
+            engine.EngineUntrusted, there.port, address='127.0.0.2'
+        )
+        self.assertIn('127.0.0.2', text)
+
+    def test_certificate_of_another_ca(self):
+        there = self.engine()
+        folder = self.client_folder(pki.Authority.create('x'), self.ca)
+        self.fails(engine.EngineUntrusted, there.port, folder=folder)
+
+    def test_our_certificate_is_of_another_ca(self):
+        there = self.engine()
+        folder = self.client_folder(self.ca, pki.Authority.create('x'))
+        text = self.fails(engine.ClientRefused, there.port, folder=folder)
+        self.assertIn('refuses our certificate', text)
+        self.assertEqual([], there.asked)
+
+    def test_nothing_listens(self):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            port = server.getsockname()[1]
+        text = self.fails(engine.EngineRefused, port)
+        self.assertIn(f'127.0.0.1:{port}', text)
+
+    def test_silence(self):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            port = server.getsockname()[1]
+            self.fails(engine.EngineTimeout, port, timeout=0.3)
+
+    def test_no_such_name(self):
+        self.fails(engine.EngineUnreachable, 1, address='nowhere.invalid')
+
+    def speaks(self, words):
+        """Something that says words to whoever connects, and hangs up."""
+        server = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(server.close)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(words)
+
+        threading.Thread(target=serve, daemon=True).start()
+        return server.getsockname()[1]
+
+    def test_no_tls(self):
+        port = self.speaks(b'HTTP/1.1 400 Bad Request\r\n\r\n')
+        self.fails(engine.AnswerUnknown, port)
+
+    def test_hangs_up(self):
+        self.fails(engine.EngineUnreachable, self.speaks(b''))
+
+    def test_answers_that_are_no_engine_s(self):
+        for body in (
+            b'',
+            b'hello',
+            b'[]',
+            b'null',
+            b'{"Version": "28"}',
+            json.dumps(ANSWER | {'Version': 28}).encode(),
+            json.dumps(ANSWER | {'Os': '\x1b[2J'}).encode(),
+            json.dumps(ANSWER | {'Arch': 'x' * 101}).encode(),
+            b'[' * 60_000,
+            b'\xff\xfe',
+        ):
+            there = self.engine(body=body)
+            self.fails(engine.AnswerUnknown, there.port)
+
+    def test_answer_without_end(self):
+        there = self.engine(body=b' ' * 1_000_000)
+        text = self.fails(engine.AnswerUnknown, there.port)
+        self.assertIn('too long', text)
+
+    def test_error_of_the_engine(self):
+        there = self.engine(status=503)
+        text = self.fails(engine.AnswerUnknown, there.port)
+        self.assertIn('503', text)
+
+    def test_missing_certificates(self):
+        (self.folder / 'cert.pem').unlink()
+        self.assertRaises(
+            errors.StoreFailure, engine.ask, '127.0.0.1', 1, self.folder, 1
+        )
+
+    def test_damaged_certificates(self):
+        (self.folder / 'ca.pem').write_text('-----BEGIN')
+        self.assertRaises(
+            errors.StoreFailure, engine.ask, '127.0.0.1', 1, self.folder, 1
+        )
+
+
+class WaitReadyTest(ClientTestCase):
+    def wait(self, port, seconds, pause=time.sleep, folder=None):
+        return engine.wait_ready(
+            '127.0.0.1',
+            port,
+            folder or self.folder,
+            time.monotonic() + seconds,
+            pause,
+        )
+
+    def test_comes_up_while_we_wait(self):
+        there = self.engine()
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            port = server.getsockname()[1]
+        pauses = []
+
+        def pause(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 8:
+                self.forward(port, there.port)
+
+        self.assertEqual('28.2.2', self.wait(port, 60, pause).version)
+        self.assertEqual(sorted(pauses), pauses)
+        self.assertLess(pauses[0], 0.1)
+        self.assertLessEqual(max(pauses), 1)
+
+    def forward(self, port, target):
+        """Let one connection through."""
+        server = socket.create_server(('127.0.0.1', port))
+        self.addCleanup(server.close)
+
+        def copy(source, sink):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    sink.sendall(data)
+
+        def serve():
+            near, _ = server.accept()
+            far = socket.create_connection(('127.0.0.1', target))
+            with near, far:
+                back = threading.Thread(target=copy, args=(far, near))
+                back.start()
+                copy(near, far)
+                back.join()
+
+        threading.Thread(target=serve, daemon=True).start()
+
+    def test_the_last_word_is_the_error(self):
+        with socket.create_server(('127.0.0.1', 0)) as server:
+            port = server.getsockname()[1]
+        self.assertRaises(engine.EngineRefused, self.wait, port, 0.3)
+
+    def test_a_deadline_that_has_passed_is_one_try(self):
+        there = self.engine()
+        self.assertEqual('28.2.2', self.wait(there.port, -1).version)
+
+    def test_what_waiting_does_not_mend(self):
+        there = self.engine()
+        folder = self.client_folder(self.ca, pki.Authority.create('x'))
+        self.assertRaises(
+            engine.ClientRefused,
+            self.wait,
+            there.port,
+            60,
+            self.fail,
+            folder,
+        )
