@@ -20,7 +20,8 @@ import paramiko
 from dockermachine_osc import errors
 from dockermachine_osc.waiting import Deadline
 
-#: Seconds for one TCP connection, the SSH banner, and the log-in.
+#: Seconds for one TCP connection; for each of SSH's banner, the exchange of
+#: keys, and the log-in.
 CONNECT_TIMEOUT = 5.0
 _LOGIN_TIMEOUT = 20.0
 _CHUNK = 32768
@@ -164,10 +165,15 @@ def connect(
                 address,
                 port,
                 username=login.user,
+                # Paramiko's own time for connecting is also that for the
+                # exchange of keys, which a busy host needs longer for.
+                sock=socket.create_connection(
+                    (address, port), CONNECT_TIMEOUT
+                ),
                 key_filename=str(login.key) if login.key else None,
                 allow_agent=login.agent,
                 look_for_keys=login.agent and not login.key,
-                timeout=CONNECT_TIMEOUT,
+                timeout=_LOGIN_TIMEOUT,
                 banner_timeout=_LOGIN_TIMEOUT,
                 auth_timeout=_LOGIN_TIMEOUT,
             )
@@ -231,12 +237,9 @@ def _in_words(where: str, login: Login) -> Iterator[None]:
                 f'{where} shows none of the host keys that are known'
             ) from error
         raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
-    except paramiko.ssh_exception.NoValidConnectionsError as error:
-        causes = error.errors.values()
-        why = ', '.join(str(getattr(e, 'strerror', e)) for e in causes)
-        raise errors.HostFailure(f'SSH to {where} failed: {why}') from error
     except (OSError, EOFError) as error:
-        raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
+        why = getattr(error, 'strerror', None) or error
+        raise errors.HostFailure(f'SSH to {where} failed: {why}') from error
 
 
 class Host:
