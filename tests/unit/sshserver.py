@@ -5,6 +5,7 @@ import contextlib
 import io
 import socket
 import threading
+import time
 
 import fixtures
 import paramiko
@@ -23,6 +24,7 @@ class SshServer(fixtures.Fixture):
     """Lets one key in and plays the commands that a test has given it.
 
     :ivar played: functions of the channel and the server, by command.
+    :ivar delay: seconds before anything is said.
     :ivar attempts: (user, key) of each try to log in.
     :ivar commands: what was asked to be run.
     """
@@ -30,6 +32,7 @@ class SshServer(fixtures.Fixture):
     def __init__(self, allowed, *host_keys):
         self.allowed, self.played = allowed, {}
         self.host_keys = host_keys or [new_key()[1]]
+        self.delay = 0.0
         self.attempts, self.commands, self.transports = [], [], []
 
     def _setUp(self):
@@ -50,6 +53,7 @@ class SshServer(fixtures.Fixture):
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._socket.accept()
+                time.sleep(self.delay)
                 transport = paramiko.Transport(connection)
                 self.transports.append(transport)
                 for key in self.host_keys:
@@ -81,13 +85,16 @@ class _Session(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel, command):
         command = command.decode()
         self._server.commands.append(command)
-        # The answer to this request has to go out first.
         threading.Thread(
             target=self._play, args=(channel, command), daemon=True
         ).start()
         return True
 
     def _play(self, channel, command):
+        # The answer to the request has to go out first: the client has had
+        # it when it sends or ends its stdin.
+        while not (channel.recv_ready() or channel.eof_received):
+            time.sleep(0.005)
         with contextlib.suppress(OSError, EOFError):
             status = self._server.played[command](channel, self._server)
             if status is not None:

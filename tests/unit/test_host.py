@@ -285,6 +285,7 @@ class TestRun(HostTestCase):
 
     def test_connection_breaks(self):
         def play(channel, server):
+            channel.recv(1)
             channel.sendall(b'step one\n')
             server.hang_up()
 
@@ -298,6 +299,7 @@ class TestRun(HostTestCase):
         """No exit status comes, as when the process got a signal."""
 
         def play(channel, server):
+            channel.recv(1)
             channel.close()
 
         error = self.assertRaises(errors.HostFailure, self.play, play)
@@ -349,6 +351,14 @@ class TestReach(HostTestCase):
         with socket.create_server((ADDRESS, 0)) as silent:
             port = silent.getsockname()[1]
             self.assertEqual('no answer', host.probe(ADDRESS, port))
+
+    def test_busy_host(self):
+        """The exchange of keys may take longer than a connection."""
+        path = 'dockermachine_osc.host.CONNECT_TIMEOUT'
+        self.useFixture(fixtures.MonkeyPatch(path, 0.3))
+        self.server.delay = 1.0
+        with self.connect() as there:
+            self.assertEqual(self.server.key_line, there.key_line)
 
     def test_opens_later(self):
         path = 'dockermachine_osc.host.probe'
