@@ -19,10 +19,10 @@ import tempfile
 from collections.abc import Mapping
 
 from devcloud import errors, files, processes, report
+from devcloud.guest import recipes
 from devcloud.settings import Settings
 
 CONSTRAINTS = pathlib.Path(__file__).parents[2] / 'constraints.txt'
-BASES = ('debian12-docker', 'debian12', 'debian13')
 _DONE = '.complete'
 _SPACE = 'No space left on device'
 
@@ -174,7 +174,7 @@ class BaseBuild:
         # a pipe would fill up, and is read only when all else is done
         self._output = tempfile.TemporaryFile('w+')  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, '-m', 'devcloud.guest', 'build-base', *BASES],
+            [sys.executable, '-m', 'devcloud.guest', 'build-base'],
             env=processes.environment(settings),
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -208,8 +208,11 @@ class BaseBuild:
 
 
 def have_bases(settings: Settings) -> bool:
-    """A guess for how much space is needed; the build itself looks closer."""
-    return all(any(settings.bases.glob(f'{name}-[0-9a-f]*')) for name in BASES)
+    """Whether all are built."""
+    return all(
+        (settings.bases / recipe.directory).is_dir()
+        for recipe in recipes.RECIPES.values()
+    )
 
 
 # -------------------------------------------------------------- Docker client
