@@ -125,6 +125,9 @@ apt() {
 }
 
 apt_install() {
+    # A reboot may have come in between.
+    [ -z "$(ls -A "$ROOT/var/lib/dpkg/updates" 2>/dev/null)" ] ||
+        dpkg --configure -a
     step 'fetching the lists of packages'
     apt_update
     packages=$(apt_packages)
@@ -315,8 +318,10 @@ install_once() {
     ! command -v flock >/dev/null || flock 9
     if [ ! -e "$RUN_DIR/result" ]; then
         : >"$LOG"
-        # No child may keep the lock: the engine itself could be one.
+        # What installers create is for everybody to read, and no child may
+        # keep the lock: the engine itself could be one.
         (
+            umask 022
             if engine_present; then require_version; else install_engine; fi
         ) >"$LOG" 2>&1 9>&-
         say "$?" >"$RUN_DIR/result.new"

@@ -7,6 +7,7 @@ serve() {
     stage=$1
     limit=$(($(uptime_seconds) + $2))
     trap 'rm -rf "$stage"' EXIT
+    trap 'exit 129' HUP INT PIPE TERM
     load_settings "$stage/settings"
     mkdir -p "$HOME_DIR" "$RUN_DIR"
     chmod 700 "$HOME_DIR" "$RUN_DIR"
@@ -15,12 +16,14 @@ serve() {
     await_engine
     check_unit
     check_daemon_json
-    changed=no
     take_over
     write_dropin
+    engine_version >"$RUN_DIR/version" &
+    asked=$!
     start_engine
     open_firewall
-    say "ready $(engine_version)"
+    wait "$asked"
+    say "ready $(cat "$RUN_DIR/version")"
 }
 
 # ---- the engine gets here -------------------------------------------------
@@ -153,7 +156,6 @@ take_over() {
         ! same "$stage/$name" "$HOME_DIR/$name" || continue
         cat "$stage/$name" >"$HOME_DIR/$name.new" ||
             fail "$EX_START" "$HOME_DIR/$name cannot be written"
-        case $name in *.pem) changed=yes ;; esac
     done
     for new in "$HOME_DIR"/*.new; do
         [ ! -e "$new" ] || mv -f "$new" "${new%.new}"
@@ -183,18 +185,9 @@ derive() {
 
 write_dropin() {
     file=$ROOT$DROPIN
-    rm -f "$RUN_DIR/dropin.before"
+    written=no
     dropin "$command" >"$RUN_DIR/dropin"
-    if ! same "$RUN_DIR/dropin" "$file"; then
-        changed=yes
-        [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
-        (
-            umask 022
-            mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
-                mv -f "$file.new" "$file"
-        ) || fail "$EX_START" "$file cannot be written"
-        systemctl daemon-reload
-    fi
+    same "$RUN_DIR/dropin" "$file" || replace_dropin
     case $(systemctl show -p ExecStart --value docker.service) in
     *--tlskey=/etc/docker-machine/server-key.pem*) return ;;
     esac
@@ -204,8 +197,20 @@ write_dropin() {
         "rename it so that it sorts before ${DROPIN##*/}"
 }
 
+replace_dropin() {
+    written=yes
+    rm -f "$RUN_DIR/dropin.before"
+    [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
+    (
+        umask 022
+        mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
+            mv -f "$file.new" "$file"
+    ) || fail "$EX_START" "$file cannot be written"
+    systemctl daemon-reload
+}
+
 put_back() {
-    [ "$changed" = yes ] || return 0
+    [ "$written" = yes ] || return 0
     if [ -e "$RUN_DIR/dropin.before" ]; then
         cat "$RUN_DIR/dropin.before" >"$ROOT$DROPIN"
     else
@@ -216,36 +221,50 @@ put_back() {
 
 # ---- the engine starts ----------------------------------------------------
 
+# What the engine reads at its start only. It is noted when the engine has
+# started with it: a set-up that was cut off before that is then made up for.
+fingerprint() { cat "$HOME_DIR"/*.pem "$ROOT$DROPIN" | cksum; }
+
+as_it_should_be() {
+    [ "$state-$written" = active-no ] &&
+        [ "$(fingerprint)" = "$(cat "$HOME_DIR/applied" 2>/dev/null)" ]
+}
+
 start_engine() {
     state=$(systemctl show -p ActiveState --value docker.service)
     since=$(date +%s)
-    case $state-$changed in
-    active-no) step 'the engine is as it should be' ;;
-    active-* | activating-* | reloading-*)
+    if as_it_should_be; then
+        step 'the engine is as it should be'
+    else
+        restart_or_start
+    fi
+    systemctl -q is-enabled docker.service 2>/dev/null ||
+        systemctl -q enable docker.service 2>/dev/null
+    listening || start_failed
+    fingerprint >"$HOME_DIR/applied"
+}
+
+restart_or_start() {
+    case $state in
+    active | activating | reloading)
         step 'restarting the engine with TLS'
-        systemctl restart docker.service 2>/dev/null || start_failed
+        systemctl restart docker.service
         ;;
     *)
         step 'starting the engine'
         # Somebody may have knocked at the socket while it was held back.
         systemctl reset-failed docker.service docker.socket 2>/dev/null
-        systemctl start docker.service 2>/dev/null || start_failed
+        systemctl start docker.service
         ;;
-    esac
-    systemctl -q is-enabled docker.service 2>/dev/null ||
-        systemctl -q enable docker.service 2>/dev/null
-    listening || start_failed
+    esac 2>"$RUN_DIR/systemctl" || start_failed
 }
 
 # An engine that ran before runs again as it did; its containers wait for it.
 start_failed() {
-    # Only the last try: systemd may have made several.
-    journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
-        2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
-            END { printf "%s", text }' >"$RUN_DIR/journal"
+    journal_of_last_try >"$RUN_DIR/journal"
+    [ -s "$RUN_DIR/journal" ] || cat "$RUN_DIR/systemctl" >"$RUN_DIR/journal"
     tail_of <"$RUN_DIR/journal"
-    cause=$(clean <"$RUN_DIR/journal" |
-        grep -oE '(failed to (start daemon|load listeners)|unable to configure|unknown( shorthand)? flag).*' |
+    cause=$(clean <"$RUN_DIR/journal" | grep -oE "$CAUSES" |
         tail -n 1 | cut -c 1-200)
     if [ "$state" = active ]; then
         put_back
@@ -255,6 +274,15 @@ start_failed() {
     fail "$EX_START" \
         "the engine does not run with TLS on port $port${cause:+: $cause}" \
         'journalctl -u docker.service on the host has the whole story'
+}
+
+CAUSES='(failed to (start daemon|load listeners)|unable to configure|unknown( shorthand)? flag).*|Unit .* (masked|not found).*'
+
+# systemd may have made several tries.
+journal_of_last_try() {
+    journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
+        2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
+            END { printf "%s", text }'
 }
 
 # Type=notify: it listens by the time that `systemctl start` returns; the few

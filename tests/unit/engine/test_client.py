@@ -73,7 +73,9 @@ class Engine(fixtures.Fixture):
             server.socket, server_side=True, do_handshake_on_connect=False
         )
         self.port = server.server_port
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=(0.05,), daemon=True
+        ).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
 

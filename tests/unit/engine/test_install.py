@@ -3,6 +3,7 @@
 
 import http.server
 import pathlib
+import stat
 import threading
 
 import fixtures
@@ -63,7 +64,9 @@ class Served(fixtures.Fixture):
 
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
         self.url = f'http://127.0.0.1:{server.server_port}'
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, args=(0.05,), daemon=True
+        ).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
 
@@ -198,6 +201,26 @@ class InstallTest(base.BaseTestCase):
         self.install(host, source=f'{web.url}/ok.sh', version='20.10')
         self.assertIn('run  20.10', self.commands(host))
         self.assertEqual('0\n', (host.run_dir / 'result').read_text())
+
+    def test_what_a_script_creates_is_for_all_to_read(self):
+        web = self.useFixture(Served())
+        (web.folder / 'ok.sh').write_text(
+            '#!/bin/sh\n: >"$DOCKER_MACHINE_ROOT/etc/docker.list"\n'
+        )
+        host = self.useFixture(hostroot.HostRoot())
+        done = self.install(host, source=f'{web.url}/ok.sh')
+        mode = (host.root / 'etc/docker.list').stat().st_mode
+        self.assertEqual(0o644, stat.S_IMODE(mode))
+        self.assertIn('left no docker.service', done.stdout)
+
+    def test_packages_that_a_reboot_has_cut_off(self):
+        host = self.apt()
+        host.write('var/lib/dpkg/updates/0001', '')
+        host.program('dpkg', hostroot.RECORDER)
+        self.install(host)
+        self.assertTrue(
+            self.commands(host).startswith('dpkg --configure -a\n')
+        )
 
     def test_script_brings_another_version(self):
         web = self.useFixture(Served())

@@ -178,6 +178,33 @@ class ServeTest(base.BaseTestCase):
         self.served(host, key='new')
         self.assertEqual(['start', 'restart'], host.log())
 
+    def test_a_set_up_that_was_cut_off_is_made_up_for(self):
+        host = self.host(unit='debian')
+        self.served(host)
+        (host.home / 'applied').unlink()
+        outcome = self.served(host)
+        self.assertEqual(('restarting the engine with TLS',), outcome.steps)
+
+    def test_an_engine_that_runs_without_tls(self):
+        host = self.host(unit='debian')
+        (host.state / 'active').write_text('active\n')
+        self.served(host)
+        self.assertEqual(['restart'], host.log())
+        self.assertIn('--tlsverify', self.running(host))
+
+    def test_a_unit_that_is_masked(self):
+        host = self.host(unit='debian')
+        host.program(
+            'systemctl',
+            hostroot.SYSTEMCTL.replace(
+                'start*) echo',
+                'start*) echo "Unit docker.service is masked." >&2; exit 1;'
+                ' echo',
+            ),
+        )
+        error = self.failure(host)
+        self.assertIn(': Unit docker.service is masked.', error.cause)
+
     def test_the_guard_goes(self):
         host = self.host(unit='debian')
         host.write(
