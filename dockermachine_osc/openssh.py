@@ -69,6 +69,38 @@ def ssh(target: Target, command: Sequence[str], user: str = '') -> list[str]:
     ]
 
 
+def visit(
+    destination: str,
+    user: str = '',
+    port: int | None = None,
+    key: Path | None = None,
+    known_hosts: Path | None = None,
+) -> list[str]:
+    """Give the command line to a host that is the user's.
+
+    What is not said is left to ~/.ssh/config and the agent.
+
+    :param known_hosts: further host keys than those the user knows.
+    """
+    argv = ['ssh', '-o', 'StrictHostKeyChecking=yes']
+    if known_hosts:
+        files = f'"{known_hosts}" ~/.ssh/known_hosts ~/.ssh/known_hosts2'
+        argv += ['-o', f'UserKnownHostsFile={files}']
+    if user:
+        argv += ['-l', user]
+    if port:
+        argv += ['-p', str(port)]
+    if key:
+        argv += ['-i', str(key)]
+    return [*argv, destination]
+
+
+def resolved(config: str) -> dict[str, str]:
+    """Read what `ssh -G` has printed: the last value of each option."""
+    pairs = (line.partition(' ')[::2] for line in config.splitlines())
+    return {key: value for key, value in pairs if value}
+
+
 def scp(
     places: Sequence[Place],
     targets: Sequence[Target | None],

@@ -30,6 +30,9 @@ PREFIX = 'docker-machine:'
 SCHEMA = '1'
 VALUE_LIMIT = 255
 
+#: Where a machine comes from; only what was created is ever deleted.
+CREATED, ADOPTED = 'created', 'adopted'
+
 #: Life of a machine as far as this tool has brought it.
 CREATING, READY = 'creating', 'ready'
 
@@ -107,6 +110,7 @@ class Record:
     """
 
     id: str = ''
+    origin: str = CREATED
     state: str = CREATING
     access: str = 'tls'
     address: str = ''
@@ -155,6 +159,9 @@ class Record:
                 continue
             number = isinstance(getattr(cls, field), int)
             values[field] = int(raw) if number else raw
+        if metadata.get(_key('origin')) not in (None, CREATED):
+            # What cannot be read must not cost somebody a server.
+            values['origin'] = ADOPTED
         schema = metadata.get(f'{PREFIX}schema')
         if schema != SCHEMA:
             problems.append(f'{PREFIX}schema is not {SCHEMA}')
@@ -178,6 +185,7 @@ def _key(field: str) -> str:
 _FINGERPRINT = _matches(re.compile(r'[0-9a-f]{64}'))
 _CHECKS: dict[str, Callable[[str], bool]] = {
     'id': _matches(_ID),
+    'origin': {CREATED, ADOPTED}.__contains__,
     'state': {CREATING, READY}.__contains__,
     'access': {'tls', 'ssh'}.__contains__,
     'address': _is_address,

@@ -20,6 +20,19 @@ class Reporter(Protocol):
         """Take what is being done now; it replaces the step before."""
 
 
+class Silence:
+    """A reporter that keeps everything to itself."""
+
+    def note(self, text: str) -> None:
+        """Take a note."""
+
+    def warn(self, text: str) -> None:
+        """Take a warning."""
+
+    def step(self, text: str) -> None:
+        """Take a step."""
+
+
 class Steps:
     """Passes steps on, and remembers the last one for the error message."""
 

@@ -134,6 +134,42 @@ class CreateRequest:
             check_san(name)
 
 
+@dataclasses.dataclass(frozen=True)
+class AdoptRequest:
+    """The options of ``adopt``; '' and None leave it to ssh or to us.
+
+    ``server`` is the name, id or an address of a Nova server.
+    """
+
+    server: str
+    ssh_user: str = ''
+    ssh_key: Path | None = None
+    ssh_port: int | None = None
+    engine_port: int = 2376
+    engine_source: str = 'auto'
+    engine_version: str = ''
+    allow_cidrs: tuple[str, ...] = ()
+    tls_sans: tuple[str, ...] = ()
+    timeout: float = 600
+    context: bool = True
+
+    def check(self) -> None:
+        """Raise InvalidRequest for what is wrong without asking anybody."""
+        if self.ssh_user.startswith('-') or self.server.startswith('-'):
+            raise errors.InvalidRequest(
+                "Neither a server nor a user begins with '-'"
+            )
+        if self.ssh_key and not self.ssh_key.is_file():
+            raise errors.InvalidRequest(
+                f'--ssh-key {self.ssh_key}: no such file'
+            )
+        for cidr in self.allow_cidrs:
+            check_cidr(cidr)
+        for name in self.tls_sans:
+            check_san(name)
+        check_engine(self.engine_source, self.engine_version)
+
+
 def check_cidr(cidr: str) -> None:
     """Raise InvalidRequest unless the text is an IPv4 network."""
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
 from dockermachine_osc.cloud import (
+    adopted,
     failures,
     groups,
     plan,
@@ -222,6 +223,29 @@ class Cloud:
             self._connection.compute.set_server_metadata(
                 server_id, **record.to_metadata()
             )
+
+    # ------------------------------------------------------------ adopting
+
+    def find_server(self, wanted: str) -> MachineServer:
+        """Find any server by name, id or address."""
+        return adopted.find_server(self._connection, wanted)
+
+    def mark_server(self, server_id: str, record: Record) -> None:
+        """Make a server a machine."""
+        adopted.mark(self._connection, server_id, record)
+
+    def unmark_server(self, server_id: str) -> None:
+        """Make a machine a server like any other."""
+        adopted.unmark(self._connection, server_id)
+
+    def open_to(self, server_id: str, rules: groups.Rules) -> str:
+        """Open a server's ports with a group of ours; give its id."""
+        return adopted.open_to(self._connection, server_id, rules)
+
+    def close_to(self, server_id: str, group: str) -> None:
+        """Take a group of ours from a server, and away with its last one."""
+        adopted.close_to(self._connection, server_id, group)
+        groups.remove_unused(self._connection)
 
     # --------------------------------------------------------- on and off
 

@@ -27,8 +27,8 @@ _GONE = 404
 class MachineServer:
     """A Nova server that is a machine.
 
-    ``addresses`` are the texts Nova gives, floating ones among them; ``fault``
-    is Nova's own word on why it is in ERROR.
+    ``addresses`` are the texts Nova gives, ``floating`` those that are
+    floating; ``fault`` is Nova's own word on why it is in ERROR.
     """
 
     id: str
@@ -37,6 +37,7 @@ class MachineServer:
     task: str
     record: Record
     addresses: tuple[str, ...] = ()
+    floating: tuple[str, ...] = ()
     flavor: str = ''
     image_id: str = ''
     availability_zone: str = ''
@@ -55,7 +56,8 @@ def from_sdk(server: Server) -> MachineServer:
         status=failures.plain(server.status),
         task=failures.plain(server.task_state or ''),
         record=Record.from_metadata(server.metadata or {}),
-        addresses=tuple(_addresses(server)),
+        addresses=tuple(address for address, _ in _addresses(server)),
+        floating=tuple(a for a, kind in _addresses(server) if kind != 'fixed'),
         flavor=failures.plain(flavor.get('original_name') or ''),
         image_id=failures.plain((server.image or {}).get('id') or ''),
         availability_zone=failures.plain(server.availability_zone or ''),
@@ -66,10 +68,12 @@ def from_sdk(server: Server) -> MachineServer:
     )
 
 
-def _addresses(server: Server) -> Iterable[str]:
+def _addresses(server: Server) -> Iterable[tuple[str, str]]:
+    """Yield each address with its kind: fixed or floating."""
     for addresses in (server.addresses or {}).values():
         for address in addresses:
-            yield failures.plain(address.get('addr', ''))
+            kind = address.get('OS-EXT-IPS:type') or 'fixed'
+            yield failures.plain(address.get('addr', '')), kind
 
 
 def create(

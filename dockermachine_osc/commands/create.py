@@ -9,7 +9,7 @@ from typing import Any
 
 from osc_lib.cli import parseractions
 
-from dockermachine_osc.commands import base, fields, options
+from dockermachine_osc.commands import arguments, base, fields, options
 from dockermachine_osc.errors import InvalidRequest
 
 
@@ -29,7 +29,8 @@ class CreateMachine(base.ShowOne):
         _add_server_options(parser)
         _add_network_options(parser)
         _add_access_options(parser)
-        _add_engine_options(parser)
+        arguments.add_engine_options(parser)
+        arguments.add_rule_options(parser)
         _add_own_options(parser)
         return parser
 
@@ -147,14 +148,6 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         help='Security group to use instead of one made for --allow-cidr '
         '(name or ID; repeat for several)',
     )
-    parser.add_argument(
-        '--allow-cidr',
-        metavar='<cidr>',
-        action='append',
-        dest='allow_cidrs',
-        help='Network that may reach SSH and the engine (repeat for several; '
-        'default: 0.0.0.0/0, both are guarded by keys)',
-    )
     _add_address_options(parser)
 
 
@@ -198,62 +191,10 @@ def _add_access_options(parser: argparse.ArgumentParser) -> None:
         type=options.port_number,
         help="Port of the image's SSH (default: 22)",
     )
-    parser.add_argument(
-        '--tls-san',
-        metavar='<name>',
-        action='append',
-        dest='tls_sans',
-        help='Further address or host name by which clients reach the '
-        "engine, for its certificate (repeat for several; the machine's "
-        'addresses and its name are there anyway)',
-    )
-
-
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--engine-port',
-        metavar='<port>',
-        type=options.port_number,
-        help='Port of the engine (default: 2376)',
-    )
-    parser.add_argument(
-        '--engine-source',
-        metavar='<source>',
-        help='Where the engine comes from: auto (what the image has, else '
-        "the distribution's package), image (what the image has), "
-        "distribution (its package), docker (Docker's own script), the URL "
-        'of an install script, or none (your user data installs it) '
-        '(default: auto)',
-    )
-    parser.add_argument(
-        '--engine-version',
-        metavar='<version>',
-        help='Version of the engine to install, or the beginning of one '
-        '(default: what the source gives)',
-    )
 
 
 def _add_own_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        '--timeout',
-        metavar='<seconds>',
-        type=options.seconds,
-        help='Time for the machine to be ready (default: 600)',
-    )
-    context = parser.add_mutually_exclusive_group()
-    context.add_argument(
-        '--context',
-        action='store_true',
-        default=None,
-        help='Make a Docker context of the same name (default)',
-    )
-    context.add_argument(
-        '--no-context',
-        action='store_false',
-        dest='context',
-        default=None,
-        help='Make no Docker context',
-    )
+    arguments.add_common_options(parser)
     parser.add_argument(
         '--keep-on-failure',
         action='store_true',

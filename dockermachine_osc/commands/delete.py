@@ -16,12 +16,31 @@ class DeleteMachine(each.ForEach):
     before the machine, such as a floating IP or port that was given to
     create, stays. Returns when all is gone. A machine that is gone already
     is no error, and what a killed create or delete left is finished.
+
+    Of an adopted machine the changes are taken back, for which its host has
+    to be reached, and the server stays.
     """
 
     verb = 'delete'
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--with-server',
+            action='store_true',
+            help='Delete the servers of adopted machines too',
+        )
+        return parser
+
     def one(self, name: str, parsed_args: argparse.Namespace) -> str:
         """Delete one machine."""
-        if self.machines.delete(name, parsed_args.timeout):
+        done = self.machines.delete(
+            name,
+            parsed_args.timeout,
+            with_server=parsed_args.with_server,
+            reporter=self.reporter,
+        )
+        if done:
             return ''
         return f"Machine '{name}' does not exist: nothing to do"

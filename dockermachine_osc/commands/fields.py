@@ -37,6 +37,7 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
         'local_files': str(machine.folder) if machine.folder else None,
         'machine_id': record.id,
         'name': server.name,
+        'origin': record.origin,
         'owned': format_columns.DictColumn(_resources(machine)),
         'server_expires': record.server_expires,
         'server_sha256': record.server_fingerprint,

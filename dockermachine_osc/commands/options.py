@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from dockermachine_osc.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from dockermachine_osc.request import CreateRequest
+    from dockermachine_osc.request import AdoptRequest, CreateRequest
 
 _WHERE = 'docker_machine in clouds.yaml'
 
@@ -136,6 +136,26 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
     }
     known = {f.name for f in dataclasses.fields(CreateRequest)}
     return CreateRequest(**{k: v for k, v in values.items() if k in known})
+
+
+def adopt_request(
+    given: Mapping[str, Any], configured: object
+) -> AdoptRequest:
+    """Put the options of adopt together.
+
+    How to log in to a server that is there already is ssh's affair, so the
+    defaults for new servers do not apply to that.
+    """
+    from dockermachine_osc.request import AdoptRequest
+
+    known = {f.name for f in dataclasses.fields(AdoptRequest)}
+    values = {
+        key: value
+        for key, value in _configured(configured).items()
+        if key in known and not key.startswith('ssh_')
+    }
+    values |= {k: v for k, v in given.items() if k in known and v is not None}
+    return AdoptRequest(**values)
 
 
 def _configured(configured: object) -> dict[str, Any]:

@@ -23,6 +23,7 @@ EXIT_TIMEOUT = 75
 EXIT_SUDO = 77
 EXIT_NO_COMMAND = 127
 
+_WORDS = ('step', 'tail', 'hint', 'failed', 'fact', 'ready', '')
 _MAX_LINE = 400
 _MAX_TAIL = 40
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
@@ -228,11 +229,21 @@ def _failure(exit_code: int, said: dict[str, list[str]]) -> SetupFailed:
         cause = 'A program that the set-up needs is missing (sudo?).'
     elif exit_code == EXIT_STAGING and not cause:
         cause = 'The host cannot unpack what it is handed (is tar there?).'
+    elif not cause and (words := _not_ours(said)):
+        # As of cloud-init's root: Please login as the user "debian".
+        cause = f'The host did not let the set-up run: {words}'
     return SetupFailed(
         cause or f'The set-up on the host ended with exit code {exit_code}.',
         hint,
         exit_code,
         tuple(said.get('tail', ())[-_MAX_TAIL:]),
+    )
+
+
+def _not_ours(said: dict[str, list[str]]) -> str:
+    """Give the first line that the set-up does not print."""
+    return next(
+        (f'{word} {said[word][0]}' for word in said if word not in _WORDS), ''
     )
 
 

@@ -20,15 +20,17 @@ from dockermachine_osc.machines.removal import (
     remove_from_cloud,
     remove_locally,
 )
-from dockermachine_osc.report import Steps
+from dockermachine_osc.record import ADOPTED
+from dockermachine_osc.report import Silence, Steps
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines.certificates import Shown
+    from dockermachine_osc.machines.proposal import Proposal
     from dockermachine_osc.report import Reporter
-    from dockermachine_osc.request import CreateRequest
+    from dockermachine_osc.request import AdoptRequest, CreateRequest
     from dockermachine_osc.store import MachineFolder, Scope
 
 
@@ -60,6 +62,39 @@ class Machines:
             )
         return self._machine(server)
 
+    def propose(self, request: AdoptRequest, reporter: Reporter) -> Proposal:
+        """Look at a server, and say what adopting it would change.
+
+        :raises InvalidRequest: if it cannot be adopted.
+        """
+        from dockermachine_osc.machines import proposal
+
+        request.check()
+        return proposal.propose(
+            self._cloud, self._files, request, Steps(reporter)
+        )
+
+    def adopt(
+        self, request: AdoptRequest, proposal: Proposal, reporter: Reporter
+    ) -> Machine:
+        """Make a machine of a server, as was proposed.
+
+        :raises MachineError: after all changes have been taken back.
+        """
+        from dockermachine_osc.machines import adoption
+
+        with self._files.lock(proposal.server.name, wait=False):
+            server = adoption.adopt(
+                self._cloud,
+                self._files,
+                self._contexts,
+                request,
+                proposal,
+                Deadline(request.timeout),
+                Steps(reporter),
+            )
+        return self._machine(server)
+
     def list(self, engine_timeout: float | None = None) -> Sequence[Machine]:
         """List the machines with one request to Nova.
 
@@ -85,9 +120,17 @@ class Machines:
             return machine
         return asking.ask_all([machine], engine_timeout)[0]
 
-    def delete(self, name: str, timeout: float) -> bool:
+    def delete(
+        self,
+        name: str,
+        timeout: float,
+        *,
+        with_server: bool = False,
+        reporter: Reporter | None = None,
+    ) -> bool:
         """Delete a machine, by name or id, with all that it owns.
 
+        An adopted server stays, as it was before, unless ``with_server``.
         Finishes what a create or delete that was killed left behind.
 
         :returns: whether there was anything to delete.
@@ -98,6 +141,9 @@ class Machines:
             server = only(found, name)
             name = server.name
         with self._local_lock(name):
+            if server and _stays(server) and not with_server:
+                self._leave(server, timeout, reporter or Silence())
+                return True
             ids = self._owners(name, server)
             if not ids:
                 return self._forget(name)
@@ -267,6 +313,18 @@ class Machines:
         remove_locally(folder, self._contexts, machine_id)
         return there
 
+    def _leave(
+        self, server: MachineServer, timeout: float, reporter: Reporter
+    ) -> None:
+        """Take back what adopting has changed; the server stays."""
+        from dockermachine_osc.machines import adoption
+
+        folder = self._files.machine(server.name)
+        adoption.leave(
+            self._cloud, server, folder, Deadline(timeout), Steps(reporter)
+        )
+        self._remove_locally(server.name, server.record.id)
+
     def _remove_locally(self, name: str, machine_id: str) -> None:
         """Remove the local files, if they are of this very machine."""
         try:
@@ -275,6 +333,10 @@ class Machines:
             return
         if local_record(folder).get('id') in (machine_id, None):
             remove_locally(folder, self._contexts, machine_id)
+
+
+def _stays(server: MachineServer) -> bool:
+    return server.record.origin == ADOPTED
 
 
 def _is(server: MachineServer | None, machine_id: str) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
 from dockermachine_osc.machines.machine import private_key
+from dockermachine_osc.record import ADOPTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,8 @@ class Way:
     """How to get to a host.
 
     ``key`` is a private key file, None for the agent and the user's own;
-    ``host_keys`` are lines 'type base64', none if nothing is known.
+    ``host_keys`` are lines 'type base64', none if nothing is known;
+    ``users`` is set for a host where the user's ssh configuration applies.
     """
 
     address: str
@@ -33,6 +35,7 @@ class Way:
     user: str
     key: Path | None
     host_keys: tuple[str, ...]
+    users: bool = False
 
 
 def known_way(record: Record, folder: MachineFolder) -> Way:
@@ -51,6 +54,7 @@ def known_way(record: Record, folder: MachineFolder) -> Way:
         record.ssh_user,
         private_key(folder),
         tuple(line[1] for line in lines if len(line) == 2),
+        users=record.origin == ADOPTED,
     )
 
 
@@ -67,6 +71,8 @@ def run(
     :raises HostFailure: if it does not let us in.
     :raises EngineFailure: if the work fails there.
     """
+    if way.users:
+        return _run_as_user(way, folder, parcel, deadline, steps)
     # Here, so that paramiko is imported while the server boots.
     from dockermachine_osc import host
 
@@ -88,6 +94,28 @@ def run(
         )
     engine.outcome(result.status, result.stdout.splitlines())
     return key_line
+
+
+def _run_as_user(
+    way: Way,
+    folder: MachineFolder,
+    parcel: Handover,
+    deadline: Deadline,
+    steps: Steps,
+) -> str:
+    """Do it with the system's ssh, whose configuration knows the way."""
+    from dockermachine_osc import openssh, system_ssh
+
+    known = folder.path / store.KNOWN_HOSTS
+    argv = openssh.visit(way.address, way.user, way.port, way.key, known)
+    result = system_ssh.SystemHost(argv).run(
+        parcel.command,
+        parcel.stdin,
+        on_line=lambda line: _progress(steps, line),
+        timeout=max(1.0, deadline.remaining),
+    )
+    engine.outcome(result.status, result.stdout.splitlines())
+    return way.host_keys[0]
 
 
 def prove(
@@ -125,7 +153,11 @@ def _progress(steps: Steps, line: str) -> None:
 
 
 def pin(folder: MachineFolder, way: Way, key_lines: Sequence[str]) -> None:
-    """Remember the host's keys in the form of OpenSSH's known_hosts."""
+    """Remember the host's keys."""
+    folder.write(store.KNOWN_HOSTS, known_hosts(way, key_lines).encode())
+
+
+def known_hosts(way: Way, key_lines: Sequence[str]) -> str:
+    """Give the host's keys in the form of OpenSSH's known_hosts."""
     name = way.address if way.port == 22 else f'[{way.address}]:{way.port}'
-    lines = ''.join(f'{name} {line}\n' for line in key_lines)
-    folder.write(store.KNOWN_HOSTS, lines.encode())
+    return ''.join(f'{name} {line}\n' for line in key_lines)

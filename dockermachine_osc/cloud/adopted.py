@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that were there before they became machines, and outlive that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors
+from dockermachine_osc.cloud import failures, groups, servers
+from dockermachine_osc.record import PREFIX, TAG, Record
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+    from dockermachine_osc.cloud.groups import Rules
+    from dockermachine_osc.cloud.servers import MachineServer
+
+_GONE = (404, 409)
+
+
+def find_server(connection: Connection, wanted: str) -> MachineServer:
+    """Find any server of the project by name, id or one of its addresses.
+
+    :raises NotFound: if there is none.
+    :raises Ambiguous: if several have that name.
+    """
+    with failures.step('list servers'):
+        everything = list(connection.compute.servers(details=True))
+    found = [
+        server
+        for server in map(servers.from_sdk, everything)
+        if wanted in (server.id, server.name, *server.addresses)
+    ]
+    if not found:
+        raise errors.NotFound(
+            f"No server here has the name, id or address '{wanted}'",
+            'See those there are: openstack server list',
+        )
+    if len(found) > 1:
+        ids = '\n'.join(f'  {s.id}  {s.name}' for s in found)
+        raise errors.Ambiguous(
+            f"{len(found)} servers fit '{wanted}':\n{ids}",
+            'Give the id instead',
+        )
+    return found[0]
+
+
+def mark(connection: Connection, server_id: str, record: Record) -> None:
+    """Make a server a machine: its record first, then the tag."""
+    with failures.step(f'mark server {server_id}'):
+        connection.compute.set_server_metadata(
+            server_id, **record.to_metadata()
+        )
+        connection.compute.add_tag_to_server(server_id, TAG)
+
+
+def unmark(connection: Connection, server_id: str) -> None:
+    """Make a machine a server like any other; gone already is fine."""
+    try:
+        with failures.step(f'unmark server {server_id}'):
+            compute = connection.compute
+            compute.remove_tag_from_server(server_id, TAG)
+            server = compute.get_server(server_id)
+            keys = [k for k in server.metadata or {} if k.startswith(PREFIX)]
+            compute.delete_server_metadata(server_id, keys)
+    except failures.ApiError as error:
+        if error.status not in _GONE:
+            raise
+
+
+def open_to(connection: Connection, server_id: str, rules: Rules) -> str:
+    """Add the security group of these rules to a server; give its id."""
+    known = groups.find(connection, rules)
+    group = groups.ensure(connection, rules, known)
+    with failures.step(f'add security group {group} to server {server_id}'):
+        connection.compute.add_security_group_to_server(server_id, group)
+    return group
+
+
+def close_to(connection: Connection, server_id: str, group: str) -> None:
+    """Take a security group from a server again; gone already is fine."""
+    try:
+        with failures.step(f'take security group {group} from the server'):
+            connection.compute.remove_security_group_from_server(
+                server_id, group
+            )
+    except failures.ApiError as error:
+        if error.status not in _GONE:
+            raise

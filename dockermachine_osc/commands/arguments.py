@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that create and adopt have in common."""
+
+from __future__ import annotations
+
+import argparse
+
+from dockermachine_osc.commands import options
+
+
+def add_rule_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on who may reach the engine, and by which names."""
+    parser.add_argument(
+        '--allow-cidr',
+        metavar='<cidr>',
+        action='append',
+        dest='allow_cidrs',
+        help='Network that may reach SSH and the engine (repeat for several; '
+        'default: 0.0.0.0/0, both are guarded by keys)',
+    )
+    parser.add_argument(
+        '--tls-san',
+        metavar='<name>',
+        action='append',
+        dest='tls_sans',
+        help='Further address or host name by which clients reach the '
+        "engine, for its certificate (repeat for several; the machine's "
+        'addresses and its name are there anyway)',
+    )
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on the engine."""
+    parser.add_argument(
+        '--engine-port',
+        metavar='<port>',
+        type=options.port_number,
+        help='Port of the engine (default: 2376)',
+    )
+    parser.add_argument(
+        '--engine-source',
+        metavar='<source>',
+        help='Where the engine comes from: auto (what the image has, else '
+        "the distribution's package), image (what the image has), "
+        "distribution (its package), docker (Docker's own script), the URL "
+        'of an install script, or none (your user data installs it) '
+        '(default: auto)',
+    )
+    parser.add_argument(
+        '--engine-version',
+        metavar='<version>',
+        help='Version of the engine to install, or the beginning of one '
+        '(default: what the source gives)',
+    )
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options on time and the Docker context."""
+    parser.add_argument(
+        '--timeout',
+        metavar='<seconds>',
+        type=options.seconds,
+        help='Time for the machine to be ready (default: 600)',
+    )
+    context = parser.add_mutually_exclusive_group()
+    context.add_argument(
+        '--context',
+        action='store_true',
+        default=None,
+        help='Make a Docker context of the same name (default)',
+    )
+    context.add_argument(
+        '--no-context',
+        action='store_false',
+        dest='context',
+        default=None,
+        help='Make no Docker context',
+    )

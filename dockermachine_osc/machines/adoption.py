@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a machine of a server that runs already, and letting it go again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc.machines import (
+    certificates,
+    contexting,
+    errand,
+    removal,
+)
+from dockermachine_osc.machines.machine import local_facts, local_record
+from dockermachine_osc.record import (
+    ADOPTED,
+    READY,
+    Record,
+    new_machine_id,
+)
+from dockermachine_osc.waiting import Deadline
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.machines.proposal import Proposal
+    from dockermachine_osc.report import Steps
+    from dockermachine_osc.request import AdoptRequest
+    from dockermachine_osc.store import MachineFolder, Scope
+
+
+def adopt(
+    cloud: Cloud,
+    files: Scope,
+    contexts: Contexts,
+    request: AdoptRequest,
+    proposal: Proposal,
+    deadline: Deadline,
+    steps: Steps,
+) -> MachineServer:
+    """Carry a proposal out.
+
+    :raises MachineError: after all changes have been taken back.
+    """
+    if not proposal.changes:
+        return proposal.server
+    folder = files.machine(proposal.server.name)
+    with _taken_back(cloud, contexts, proposal, folder, steps):
+        server = _prepare(cloud, folder, request, proposal, steps)
+        authority = certificates.load_authority(folder)
+        issued = certificates.serve(server, folder, authority, deadline, steps)
+        steps.begin('Waiting for the engine')
+        answer = errand.prove(server.record, folder.path, deadline)
+        record = certificates.described(server.record, folder, issued).replace(
+            state=READY, engine_version=answer.version
+        )
+        cloud.write_record(server.id, record)
+    return _keep(cloud, contexts, request, folder, server, record, steps)
+
+
+def leave(
+    cloud: Cloud,
+    server: MachineServer,
+    folder: MachineFolder,
+    deadline: Deadline,
+    steps: Steps,
+) -> None:
+    """Take everything back that adopting has changed; the server stays.
+
+    :raises HostFailure: if the host cannot be reached; nothing is changed.
+    """
+    record = server.record
+    settings = engine.EngineSettings(machine_id=record.id)
+    parcel = engine.visit('leave', settings)
+    steps.begin('Taking the changes on the host back')
+    way = _known_way(record, folder)
+    errand.run(way, folder, parcel, deadline, steps)
+    if record.security_group_id:
+        cloud.close_to(server.id, record.security_group_id)
+    cloud.unmark_server(server.id)
+
+
+# ------------------------------------------------------------------- adopt
+
+
+def _prepare(
+    cloud: Cloud,
+    folder: MachineFolder,
+    request: AdoptRequest,
+    proposal: Proposal,
+    steps: Steps,
+) -> MachineServer:
+    """Keep the keys, mark the server, open the way to the engine."""
+    server, way = proposal.server, proposal.way
+    if not folder.exists():
+        _make_keys(folder, request, server.name)
+    errand.pin(folder, way, proposal.findings.host_keys)
+    record = Record(
+        id=str(local_record(folder)['id']),
+        origin=ADOPTED,
+        address=way.address,
+        engine_port=request.engine_port,
+        engine_source=request.engine_source,
+        ssh_user=way.user,
+        ssh_port=way.port,
+        host_key=proposal.findings.host_keys[0],
+        tls_sans=','.join(request.tls_sans),
+        security_group_id=server.record.security_group_id,
+    )
+    record = certificates.described(record, folder)
+    cloud.mark_server(server.id, record)
+    if proposal.rules:
+        steps.begin('Adding the security group')
+        group = cloud.open_to(server.id, proposal.rules)
+        record = record.replace(security_group_id=group)
+        cloud.write_record(server.id, record)
+    return dataclasses.replace(server, record=record)
+
+
+def _make_keys(
+    folder: MachineFolder, request: AdoptRequest, name: str
+) -> None:
+    authority = pki.Authority.create(name)
+    client = authority.client(f'{name} client')
+    folder.create()
+    key = request.ssh_key
+    folder.save(
+        {'id': new_machine_id()}
+        | ({'ssh_key': str(key.absolute())} if key else {})
+    )
+    folder.write(store.CA_KEY, authority.key)
+    folder.write(store.CA, authority.certificate)
+    folder.write(store.KEY, client.key)
+    folder.write(store.CERT, client.certificate)
+
+
+def _keep(
+    cloud: Cloud,
+    contexts: Contexts,
+    request: AdoptRequest,
+    folder: MachineFolder,
+    server: MachineServer,
+    record: Record,
+    steps: Steps,
+) -> MachineServer:
+    server = dataclasses.replace(server, record=record)
+    folder.save(local_record(folder) | local_facts(server))
+    if request.context and not contexting.name_of(folder):
+        name, warning = contexting.choose(contexts, cloud.name, server.name)
+        if warning:
+            steps.warn(warning)
+        if name:
+            contexting.write(contexts, folder, record, name)
+    return server
+
+
+@contextlib.contextmanager
+def _taken_back(
+    cloud: Cloud,
+    contexts: Contexts,
+    proposal: Proposal,
+    folder: MachineFolder,
+    steps: Steps,
+) -> Iterator[None]:
+    """Take all changes back if anything goes wrong, Ctrl-C included.
+
+    A machine that was one before stays one, for provision to mend.
+    """
+    was_machine = bool(proposal.server.record.id)
+    try:
+        yield
+    except BaseException as error:
+        if was_machine:
+            raise
+        steps.begin('Taking the changes back')
+        problem = _undo(cloud, proposal, folder, steps)
+        removal.remove_locally(folder, contexts, '')
+        if isinstance(error, errors.MachineError):
+            error.message = (
+                f"Server '{proposal.server.name}' was not adopted: "
+                f'{error.message}\n{problem or "All changes were taken back."}'
+            )
+        raise
+
+
+def _undo(
+    cloud: Cloud, proposal: Proposal, folder: MachineFolder, steps: Steps
+) -> str:
+    """Take back what was done so far; give what could not be."""
+    server = cloud.server(proposal.server.id)
+    if server is None or not server.record.id:
+        return ''
+    try:
+        leave(cloud, server, folder, Deadline(120), steps)
+    except errors.MachineError as error:
+        return f'Not all could be taken back: {error.message}'
+    return ''
+
+
+def _known_way(record: Record, folder: MachineFolder) -> errand.Way:
+    """Give the way to the host, also where its key was never pinned."""
+    if folder.exists() and folder.has(store.KNOWN_HOSTS):
+        return errand.known_way(record, folder)
+    return errand.Way(
+        record.address,
+        record.ssh_port,
+        record.ssh_user,
+        None,
+        (record.host_key,),
+        users=True,
+    )

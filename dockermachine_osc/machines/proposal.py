@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at a server before it is adopted, and saying what would change."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import engine, errors, openssh, store, system_ssh
+from dockermachine_osc.cloud import power
+from dockermachine_osc.cloud.groups import Rules
+from dockermachine_osc.machines import errand
+from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.record import READY, new_machine_id
+from dockermachine_osc.request import EVERYWHERE
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.report import Steps
+    from dockermachine_osc.request import AdoptRequest
+    from dockermachine_osc.store import MachineFolder, Scope
+
+#: Seconds for a connection to the engine's port to be opened or refused.
+_PROBE_TIMEOUT = 3.0
+_ASK_TIMEOUT = 5.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """What stands on a server, and what adopting it would change.
+
+    ``changes`` are sentences; none if it is a machine already and well.
+    """
+
+    server: MachineServer
+    way: errand.Way
+    findings: engine.Findings
+    rules: Rules | None
+    changes: tuple[str, ...]
+
+
+def propose(
+    cloud: Cloud, files: Scope, request: AdoptRequest, steps: Steps
+) -> Proposal:
+    """Look at a server and say what would be changed.
+
+    :raises InvalidRequest: if it cannot be adopted.
+    :raises EngineFailure: if its engine cannot be taken over.
+    """
+    steps.begin('Looking for the server')
+    server = _eligible(cloud, files, request)
+    steps.begin('Looking at the host')
+    way = _way(cloud, server, request)
+    findings = _look(way, server, request)
+    if findings.conflict:
+        raise errors.EngineFailure(
+            f"Server '{server.name}' cannot be adopted: {findings.conflict}",
+            findings.hint,
+        )
+    if server.record.id and _is_well(files.machine(server.name), server):
+        return Proposal(server, way, findings, None, ())
+    rules = _rules(way.address, request)
+    changes = tuple(_changes(findings, rules, request))
+    return Proposal(server, way, findings, rules, changes)
+
+
+def _eligible(
+    cloud: Cloud, files: Scope, request: AdoptRequest
+) -> MachineServer:
+    server = cloud.find_server(request.server)
+    try:
+        folder = files.machine(server.name)
+    except errors.InvalidRequest as error:
+        raise errors.InvalidRequest(
+            f"'{server.name}' cannot be the name of a machine",
+            f'Give the server another: openstack server set --name <name> '
+            f'{server.id}',
+        ) from error
+    if server.status not in power.ON:
+        raise errors.InvalidRequest(
+            f"Server '{server.name}' is {server.status}",
+            f'Start it first: openstack server start {server.id}',
+        )
+    ours = local_record(folder).get('id') if folder.exists() else None
+    if server.record.id and ours != server.record.id:
+        raise errors.NameTaken(
+            f"Server '{server.name}' is a machine already, and its keys are "
+            'not on this workstation',
+            f'See it: openstack docker machine show {server.name}',
+        )
+    if ours and not server.record.id:
+        # Left by a machine of that name that is gone.
+        folder.remove()
+    return server
+
+
+def _way(
+    cloud: Cloud, server: MachineServer, request: AdoptRequest
+) -> errand.Way:
+    """Find out how ssh gets there, as it would for the user."""
+    address = _address(server, request)
+    argv = openssh.visit(
+        address, request.ssh_user, request.ssh_port, request.ssh_key
+    )
+    config = openssh.resolved(system_ssh.configuration(argv))
+    console = cloud.console(server.id) or ''
+    facts = engine.read_console(console, server.record.id or new_machine_id())
+    return errand.Way(
+        address,
+        int(config.get('port', '22')),
+        config.get('user', request.ssh_user),
+        request.ssh_key,
+        facts.host_keys,
+        users=True,
+    )
+
+
+def _address(server: MachineServer, request: AdoptRequest) -> str:
+    """Choose the address: the one named, else floating, else the first."""
+    if request.server in server.addresses:
+        return request.server
+    for address in (*server.floating, *server.addresses):
+        if ':' not in address:
+            return address
+    raise errors.InvalidRequest(
+        f"Server '{server.name}' has no IPv4 address",
+        f'See them: openstack server show -c addresses {server.id}',
+    )
+
+
+def _look(
+    way: errand.Way, server: MachineServer, request: AdoptRequest
+) -> engine.Findings:
+    settings = engine.EngineSettings(
+        machine_id=server.record.id or new_machine_id(),
+        source=request.engine_source,
+        version=request.engine_version,
+        port=request.engine_port,
+    )
+    parcel = engine.visit('look', settings)
+    with tempfile.TemporaryDirectory() as folder:
+        known = Path(folder) / store.KNOWN_HOSTS
+        known.write_text(errand.known_hosts(way, way.host_keys))
+        argv = openssh.visit(way.address, way.user, way.port, way.key, known)
+        result = system_ssh.SystemHost(argv).run(
+            parcel.command, parcel.stdin, timeout=request.timeout
+        )
+    return engine.findings(result.status, result.stdout.splitlines())
+
+
+def _is_well(folder: MachineFolder, server: MachineServer) -> bool:
+    record = server.record
+    try:
+        engine.ask(
+            record.address, record.engine_port, folder.path, _ASK_TIMEOUT
+        )
+    except errors.MachineError:
+        return False
+    return record.state == READY
+
+
+def _rules(address: str, request: AdoptRequest) -> Rules | None:
+    """Give the rules to add, None if the engine's port is open already.
+
+    A connection that is refused has come through; one that is dropped not.
+    """
+    if system_ssh.reaches(address, request.engine_port, _PROBE_TIMEOUT):
+        return None
+    return Rules.of(
+        request.allow_cidrs or (EVERYWHERE,), (request.engine_port,)
+    )
+
+
+def _changes(
+    findings: engine.Findings, rules: Rules | None, request: AdoptRequest
+) -> Iterator[str]:
+    if not findings.engine:
+        yield f'install Docker Engine ({findings.method})'
+    yield (
+        f'let the engine listen on port {request.engine_port} with mutual '
+        'TLS: a drop-in of docker.service and /etc/docker-machine'
+    )
+    if findings.engine:
+        yield 'restart the engine once' + _fate(findings)
+    if rules:
+        yield f'add a security group that opens {rules}'
+    yield "write this machine's record into the server's metadata"
+
+
+def _fate(findings: engine.Findings) -> str:
+    """Say what the restart means to the containers that run."""
+    if not findings.containers:
+        return ''
+    count = f'{findings.containers} running container(s)'
+    if findings.live_restore:
+        return f'; {count} run on: live-restore is set'
+    return f'; {count} stop, those with a restart policy start again'

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host reached by the system's own ssh program.
+
+For hosts that are the user's: whatever ~/.ssh/config, the agent, a jump
+host, or a token say about how to get there holds, as ssh alone can tell.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from typing import IO
+
+from dockermachine_osc import errors
+from dockermachine_osc.host import (
+    AuthenticationRefused,
+    HostKeyChanged,
+    Result,
+)
+
+#: ssh's own failures, ssh(1).
+_SSH_FAILED = 255
+_CONNECT_TIMEOUT = 15
+_OUTPUT_LIMIT = 1 << 20
+
+
+class SystemHost:
+    """A host at the end of an ssh command line.
+
+    :param argv: from :func:`dockermachine_osc.openssh.ssh`, without a
+        command.
+    :raises HostFailure: if there is no ssh here.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        program = shutil.which(argv[0])
+        if program is None:
+            raise _no_ssh()
+        options = [
+            '-T',
+            '-o',
+            'BatchMode=yes',
+            '-o',
+            f'ConnectTimeout={_CONNECT_TIMEOUT}',
+        ]
+        self._argv = [program, *options, *argv[1:]]
+
+    def run(
+        self,
+        command: str,
+        stdin: bytes = b'',
+        on_line: Callable[[str], None] = lambda line: None,
+        timeout: float = 600,
+    ) -> Result:
+        """Run one command; secrets belong in stdin, never in the command.
+
+        :param on_line: is given each line of stdout as it comes.
+        :param timeout: seconds for all of it.
+        :raises HostFailure: if ssh itself fails, in its own words.
+        """
+        with subprocess.Popen(
+            [*self._argv, '--', command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            timer = threading.Timer(timeout, process.kill)
+            timer.start()
+            try:
+                result = _converse(process, stdin, on_line)
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                timer.cancel()
+        if result.status == _SSH_FAILED:
+            raise _failure(result.stderr)
+        if result.status < 0:
+            raise errors.HostFailure(
+                f'The host was not done within {timeout:g} s',
+                'Give it longer with --timeout',
+            )
+        return result
+
+
+def configuration(argv: Sequence[str]) -> str:
+    """Give what ssh would do for a command line, as `ssh -G` prints it.
+
+    :raises HostFailure: if there is no ssh here, or it takes offence.
+    """
+    program = shutil.which(argv[0])
+    if program is None:
+        raise _no_ssh()
+    done = subprocess.run(
+        [program, '-G', *argv[1:]], capture_output=True, check=False
+    )
+    if done.returncode:
+        raise _failure(done.stderr.decode(errors='replace'))
+    return done.stdout.decode(errors='replace')
+
+
+def reaches(address: str, port: int, timeout: float) -> bool:
+    """Tell whether packets reach a port: it answers, or says no."""
+    try:
+        socket.create_connection((address, port), timeout).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _no_ssh() -> errors.HostFailure:
+    return errors.HostFailure(
+        'This needs the program ssh, which is not on PATH',
+        'Install it: the package is often named openssh-client',
+    )
+
+
+def _converse(
+    process: subprocess.Popen[bytes],
+    stdin: bytes,
+    on_line: Callable[[str], None],
+) -> Result:
+    """Write and read at the same time, so that no pipe blocks another."""
+    assert process.stdin and process.stdout and process.stderr  # noqa: S101
+    said: list[bytes] = []
+    threads = [
+        threading.Thread(target=_feed, args=(process.stdin, stdin)),
+        threading.Thread(
+            target=lambda pipe: said.append(pipe.read(_OUTPUT_LIMIT)),
+            args=(process.stderr,),
+        ),
+    ]
+    for thread in threads:
+        thread.start()
+    lines = []
+    for raw in process.stdout:
+        line = raw.decode(errors='replace').rstrip('\n')
+        lines.append(line)
+        on_line(line)
+    for thread in threads:
+        thread.join()
+    stderr = b''.join(said).decode(errors='replace')
+    return Result(process.wait(), '\n'.join(lines), stderr)
+
+
+def _feed(pipe: IO[bytes], data: bytes) -> None:
+    try:
+        with pipe:
+            pipe.write(data)
+    except BrokenPipeError:
+        # The other side has ended early; its exit code tells why.
+        return
+
+
+def _failure(stderr: str) -> errors.HostFailure:
+    """Give ssh's words, as the error that they mean."""
+    words = ' '.join(stderr.split())[-500:] or 'it says nothing'
+    if 'host key' in words.lower():
+        return HostKeyChanged(
+            f'ssh does not trust the host: {words}',
+            'If you know better: connect once with ssh by hand',
+        )
+    if 'permission denied' in words.lower():
+        return AuthenticationRefused(
+            f'ssh is not let in: {words}',
+            'Check --ssh-user and --ssh-key; ssh-add -l shows what the '
+            'agent has',
+        )
+    return errors.HostFailure(f'ssh failed: {words}')
