@@ -14,7 +14,6 @@ from dockermachine_osc.store import check_name
 
 #: Where an engine can come from, beside the URL of an install script.
 ENGINE_SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
-EVERYWHERE = '0.0.0.0/0'
 _HOST_NAME = re.compile(r'(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*')
 _USER = re.compile(r'[a-z_][a-z0-9_-]{0,31}')
 _VERSION = re.compile(r'[A-Za-z0-9][A-Za-z0-9.:~+-]{0,63}')

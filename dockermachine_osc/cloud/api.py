@@ -127,6 +127,10 @@ class Cloud:
             ]
         return [m for resource in found if (m := _marked(resource))]
 
+    def open_from(self, server_id: str, port: int) -> tuple[str, ...]:
+        """Give the networks from which a server's groups open a TCP port."""
+        return groups.open_from(self._connection, server_id, port)
+
     # -------------------------------------------------------------- making
 
     def make_port(

@@ -24,7 +24,9 @@ from dockermachine_osc.cloud import failures
 if TYPE_CHECKING:
     from openstack.connection import Connection
     from openstack.network.v2.security_group import SecurityGroup
+    from openstack.network.v2.security_group_rule import SecurityGroupRule
 
+EVERYWHERE = '0.0.0.0/0'
 NAME_PREFIX = 'docker-machine-'
 #: Marks the groups that are ours to delete; a name alone could be anyone's.
 DESCRIPTION_PREFIX = 'Made and removed by openstack docker machine: '
@@ -58,7 +60,7 @@ class Rules:
     def missing_from(self, group: SecurityGroup) -> list[dict[str, object]]:
         """Give the rules that a half-made group still lacks."""
         there = {
-            (r['remote_ip_prefix'] or '0.0.0.0/0', r['port_range_min'])
+            (r['remote_ip_prefix'] or EVERYWHERE, r['port_range_min'])
             for r in group.security_group_rules or ()
             if r['direction'] == 'ingress' and r['protocol'] == 'tcp'
         }
@@ -131,6 +133,43 @@ def _add(
             # the same, or the quota of rules is used up.
             if rules.missing_from(network.get_security_group(group_id)):
                 raise
+
+
+def open_from(
+    connection: Connection, server_id: str, port: int
+) -> tuple[str, ...]:
+    """Give the networks from which a server's groups open a TCP port.
+
+    A rule that names a group instead of a network is given as that.
+    """
+    network = connection.network
+    with failures.step('read the security groups'):
+        ports = list(network.ports(device_id=server_id))
+        if any(not p.is_port_security_enabled for p in ports):
+            return (EVERYWHERE,)
+        ids = {g for p in ports for g in p.security_group_ids or ()}
+        rules = [
+            rule
+            for group_id in ids
+            for rule in network.security_group_rules(
+                security_group_id=group_id, direction='ingress'
+            )
+        ]
+    return tuple(sorted({_source(r) for r in rules if _opens(r, port)}))
+
+
+def _opens(rule: SecurityGroupRule, port: int) -> bool:
+    if rule.protocol not in (None, 'tcp', '6', 'any'):
+        return False
+    low, high = rule.port_range_min, rule.port_range_max
+    return low is None or low <= port <= (high or low)
+
+
+def _source(rule: SecurityGroupRule) -> str:
+    if rule.remote_group_id:
+        return f'group {rule.remote_group_id}'
+    family_any = '::/0' if rule.ether_type == 'IPv6' else EVERYWHERE
+    return str(rule.remote_ip_prefix or family_any)
 
 
 def remove_unused(connection: Connection) -> list[str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 from dockermachine_osc import errors, record
 from dockermachine_osc.cloud import choices, failures, groups, quota
 from dockermachine_osc.cloud.choices import Choice, Named
-from dockermachine_osc.request import EVERYWHERE
 
 if TYPE_CHECKING:
     from openstack.compute.v2.availability_zone import AvailabilityZone
@@ -59,7 +58,7 @@ class Plan:
         if self.rules:
             yield f'open: {self.rules}' + (
                 ' (narrow it with --allow-cidr)'
-                if EVERYWHERE in self.rules.cidrs
+                if groups.EVERYWHERE in self.rules.cidrs
                 else ''
             )
 
@@ -117,7 +116,7 @@ def wanted_rules(request: CreateRequest) -> groups.Rules | None:
     if request.security_groups or request.port:
         return None
     return groups.Rules.of(
-        request.allow_cidrs or (EVERYWHERE,),
+        request.allow_cidrs or (groups.EVERYWHERE,),
         (request.ssh_port, request.engine_port),
     )
 

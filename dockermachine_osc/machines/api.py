@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines.certificates import Shown
+    from dockermachine_osc.machines.checkup import Link
     from dockermachine_osc.machines.proposal import Proposal
     from dockermachine_osc.report import Reporter
     from dockermachine_osc.request import AdoptRequest, CreateRequest
@@ -213,6 +214,13 @@ class Machines:
                 Steps(reporter),
             )
             self._remember(after, folder)
+
+    def check(self, name: str, timeout: float) -> Sequence[Link]:
+        """Try every link from here to a machine's engine."""
+        from dockermachine_osc.machines import checkup
+
+        with self._worked_on(name) as (server, folder):
+            return checkup.check(self._cloud, server, folder, timeout)
 
     def create_context(self, name: str, context: str) -> str:
         """Make a machine's Docker context; '' names it like the machine."""

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, openssh, store, system_ssh
 from dockermachine_osc.cloud import power
-from dockermachine_osc.cloud.groups import Rules
+from dockermachine_osc.cloud.groups import EVERYWHERE, Rules
 from dockermachine_osc.machines import errand
 from dockermachine_osc.machines.machine import local_record
 from dockermachine_osc.record import READY, new_machine_id
-from dockermachine_osc.request import EVERYWHERE
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer

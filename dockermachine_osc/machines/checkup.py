@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From this workstation to the engine, link by link: which one is broken.
+
+Each link is tried only if those before it hold, so the first failure is the
+one to mend.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import engine, errors, pki
+from dockermachine_osc.cloud import power
+from dockermachine_osc.machines import errand
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.machines.errand import Way
+    from dockermachine_osc.store import MachineFolder
+
+#: Days before the end of a certificate from which on it is complained of.
+WARN_DAYS = 30
+#: Seconds by which the host's clock may differ: TLS minds hours, logs minutes.
+CLOCK_TOLERANCE = 120
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """One thing that was tried.
+
+    :param holds: None if it was not tried, as one before it is broken.
+    :param hint: what to type if it does not hold.
+    """
+
+    name: str
+    holds: bool | None
+    detail: str = ''
+    hint: str = ''
+
+
+class _Broken(errors.MachineError):
+    """A link that does not hold."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Patient:
+    cloud: Cloud
+    server: MachineServer
+    folder: MachineFolder
+    timeout: float
+
+    @property
+    def way(self) -> Way:
+        return errand.known_way(self.server.record, self.folder)
+
+
+_Check = Callable[[_Patient], str]
+
+
+def check(
+    cloud: Cloud,
+    server: MachineServer,
+    folder: MachineFolder,
+    timeout: float,
+) -> Sequence[Link]:
+    """Try every link to a machine.
+
+    :param timeout: seconds for each link.
+    """
+    patient = _Patient(cloud, server, folder, timeout)
+    return tuple(_walk(patient))
+
+
+def _walk(patient: _Patient) -> Iterator[Link]:
+    broken = False
+    for name, attempt in _CHECKS.items():
+        if broken:
+            yield Link(name, None)
+            continue
+        try:
+            yield Link(name, True, attempt(patient))
+        except errors.MachineError as error:
+            broken = True
+            yield Link(name, False, error.message, error.hint)
+
+
+def _server(patient: _Patient) -> str:
+    server = patient.server
+    if server.status not in power.ON:
+        raise _Broken(
+            f'{server.status} {server.fault}'.rstrip(),
+            f'openstack docker machine start {server.name}',
+        )
+    return server.status
+
+
+def _address(patient: _Patient) -> str:
+    server, address = patient.server, patient.server.record.address
+    if address not in server.addresses:
+        raise _Broken(
+            f"{address or 'no address'} in the record, but the server's are "
+            + (', '.join(server.addresses) or 'none'),
+            f'openstack docker machine provision {server.name}',
+        )
+    return address
+
+
+def _group(patient: _Patient) -> str:
+    server = patient.server
+    sources = {
+        port: patient.cloud.open_from(server.id, port)
+        for port in (server.record.ssh_port, server.record.engine_port)
+    }
+    for port, cidrs in sources.items():
+        if not cidrs:
+            raise _Broken(
+                f'no security group of the server opens tcp {port}',
+                'openstack security group rule create --protocol tcp '
+                f'--dst-port {port} <group>',
+            )
+    return '; '.join(f'{p} from {", ".join(c)}' for p, c in sources.items())
+
+
+def _ssh_port(patient: _Patient) -> str:
+    from dockermachine_osc import host
+
+    record = patient.server.record
+    problem = host.probe(record.address, record.ssh_port)
+    if problem:
+        raise _Broken(
+            f'{record.address} port {record.ssh_port}: {problem}',
+            'A firewall or VPN in between? From where do the rules above '
+            'let you in?',
+        )
+    return f'{record.address} port {record.ssh_port} answers'
+
+
+def _login(patient: _Patient) -> str:
+    """Log in, which proves the host's key as well, and read its clock."""
+    skew = _skew(_told(patient, 'date -u +%s'))
+    if abs(skew) > CLOCK_TOLERANCE:
+        raise _Broken(
+            f"the host's clock is {abs(skew):.0f} s "
+            + ('ahead' if skew > 0 else 'behind'),
+            f'openstack docker machine ssh {patient.server.name} -- sudo '
+            'timedatectl set-ntp true',
+        )
+    user = patient.server.record.ssh_user
+    return f'{user}, host key as pinned, clock within {abs(skew):.0f} s'
+
+
+def _daemon(patient: _Patient) -> str:
+    state = _told(patient, 'systemctl is-active docker.service').strip()
+    if state != 'active':
+        name = patient.server.name
+        raise _Broken(
+            f'docker.service is {state or "unknown"}',
+            f'openstack docker machine provision {name}; its own words: '
+            f'openstack docker machine ssh {name} -- sudo journalctl -u '
+            'docker.service -n 30',
+        )
+    return 'docker.service is active'
+
+
+def _told(patient: _Patient, command: str) -> str:
+    """Run a command on the host and give what it prints."""
+    from dockermachine_osc import host
+
+    way = patient.way
+    login = host.Login(way.user, way.key, agent=way.key is None)
+    with host.connect(way.address, way.port, login, way.host_keys) as there:
+        return there.run(command, timeout=patient.timeout).stdout
+
+
+def _skew(stdout: str) -> float:
+    if not stdout.strip().isdecimal():
+        raise _Broken(f'date answers {stdout[:40]!r}')
+    now = datetime.datetime.now(datetime.UTC).timestamp()
+    return float(stdout) - now
+
+
+def _certificate(patient: _Patient) -> str:
+    record = patient.server.record
+    shown = engine.shown_certificate(
+        record.address,
+        record.engine_port,
+        patient.folder.path,
+        patient.timeout,
+    )
+    facts = pki.facts(shown)
+    renew = f'openstack docker machine cert renew {patient.server.name}'
+    left = (facts.not_after - datetime.datetime.now(datetime.UTC)).days
+    if left < WARN_DAYS:
+        raise _Broken(f'ends in {left} days', f'{renew} --server')
+    missing = {record.address} - set(facts.names)
+    if missing:
+        raise _Broken(
+            f'does not name {", ".join(missing)}', f'{renew} --server'
+        )
+    return f'{left} days left'
+
+
+def _engine(patient: _Patient) -> str:
+    record = patient.server.record
+    try:
+        answer = engine.ask(
+            record.address,
+            record.engine_port,
+            patient.folder.path,
+            patient.timeout,
+        )
+    except errors.EngineFailure as error:
+        error.hint = error.hint or (
+            f'openstack docker machine provision {patient.server.name}'
+        )
+        raise
+    return f'Docker Engine {answer.version}, API {answer.api_version}'
+
+
+_CHECKS: dict[str, _Check] = {
+    'server': _server,
+    'address': _address,
+    'security group': _group,
+    'route to SSH': _ssh_port,
+    'login': _login,
+    'daemon': _daemon,
+    'certificate': _certificate,
+    'engine': _engine,
+}
