@@ -6,8 +6,6 @@ from __future__ import annotations
 import ipaddress
 import typing
 
-import yaml
-
 from tests.functional import base, devcloud
 
 
@@ -45,7 +43,7 @@ class DefaultsTest(CreateTest):
 
     def test_defaults(self) -> None:
         name = self.name('plain')
-        self._set_defaults(
+        defaults = dict(
             image='debian-12',
             flavor='m1.medium',
             network='private',
@@ -57,6 +55,7 @@ class DefaultsTest(CreateTest):
             property={'kept': 'yes', 'changed': 'no'},
             context=False,
         )
+        self.here.configure('devcloud', docker_machine=defaults)
         done = self.here.machine(
             'create',
             name,
@@ -84,13 +83,6 @@ class DefaultsTest(CreateTest):
         self.assertEqual('yes', server.metadata['kept'])
         self.assertEqual('yes', server.metadata['changed'])
         self.proven(machine)
-
-    def _set_defaults(self, **defaults: typing.Any) -> None:
-        clouds = yaml.safe_load(devcloud.CLOUDS_YAML.read_text())
-        clouds['clouds']['devcloud']['docker_machine'] = defaults
-        path = self.here.home / 'clouds.yaml'
-        path.write_text(yaml.safe_dump(clouds))
-        self.here.env['OS_CLIENT_CONFIG_FILE'] = str(path)
 
 
 def _network(name: str) -> ipaddress.IPv4Network:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import pathlib
 import stat
 
@@ -55,6 +56,7 @@ class LifeTest(base.FunctionalTest):
         self._no_secrets(log.read_text() + done.err)
         self.assertEqual(1, devcloud.ssh_logins(self.server))
         self.assertEqual(1, devcloud.engine_starts(self.server))
+        self._no_secrets_in_the_cloud()
 
     def _said_what_is_used(self, done: Result) -> None:
         lines = done.err.splitlines()
@@ -86,6 +88,20 @@ class LifeTest(base.FunctionalTest):
                 self.assertNotIn(line, log)
         self.assertNotIn('PRIVATE KEY', log)
 
+    def _no_secrets_in_the_cloud(self) -> None:
+        server = devcloud.connect().compute.get_server(self.server)
+        self.assertTrue(server.user_data)
+        told = (
+            base64.b64decode(server.user_data) + repr(server.metadata).encode()
+        )
+        self.assertNotIn(b'PRIVATE', told)
+        logged = devcloud.in_guest(
+            self.server,
+            *('sh', '-c', 'grep -rl "PRIVATE KEY" "$@" || :', 'sh'),
+            *('/var/log', '/run', '/tmp', '/var/lib/cloud'),
+        )
+        self.assertEqual('', logged)
+
     def _show_and_list(self) -> None:
         self._private_files()
         shown = self.here.machine('show', self.machine, '-f', 'json')
@@ -114,6 +130,15 @@ class LifeTest(base.FunctionalTest):
         key = ' '.join(self.shown['host_key'].split()[:2])
         self.assertIn(key, (folder / 'known_hosts').read_text())
         self.assertIn(key, self._host_keys())
+        # The system's own ssh gets along with key and known_hosts.
+        self.here.run(
+            *('ssh', '-F', 'none', '-o', 'BatchMode=yes'),
+            *('-o', 'StrictHostKeyChecking=yes', '-o'),
+            f'UserKnownHostsFile={folder / "known_hosts"}',
+            *('-i', str(folder / 'id_ed25519')),
+            f'debian@{self.shown["address"]}',
+            'true',
+        )
 
     def _host_keys(self) -> str:
         return devcloud.in_guest(

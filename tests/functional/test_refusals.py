@@ -6,8 +6,6 @@ from __future__ import annotations
 import typing
 import uuid
 
-import yaml
-
 from tests.functional import base, devcloud
 
 _ID = '[0-9a-f-]{36}'
@@ -153,11 +151,7 @@ class RequestTest(RefusalTest):
         self.assertIn('cannot be the name of a machine', said)
 
     def test_unknown_default(self) -> None:
-        clouds = yaml.safe_load(devcloud.CLOUDS_YAML.read_text())
-        clouds['clouds']['devcloud']['docker_machine'] = {'flavour': 'x'}
-        path = self.here.home / 'clouds.yaml'
-        path.write_text(yaml.safe_dump(clouds))
-        self.here.env['OS_CLIENT_CONFIG_FILE'] = str(path)
+        self.here.configure('devcloud', docker_machine={'flavour': 'x'})
         said = self.create_refused()
         self.assertIn("clouds.yaml: 'flavour' is not known", said)
         self.assertIn('flavor', said)

@@ -13,6 +13,8 @@ import sys
 import typing
 from collections.abc import Mapping, Sequence
 
+import yaml
+
 from tests.functional import devcloud
 
 TIMEOUT = 180
@@ -129,6 +131,18 @@ class Workstation:
         return Running((*command, *arguments), self.env, self.home)
 
     # ---------------------------------------------------------------- files
+
+    def configure(
+        self, cloud: str, password: str = '', **sections: typing.Any
+    ) -> None:
+        """Have a clouds.yaml of one's own, with these changes to a cloud."""
+        document = yaml.safe_load(devcloud.CLOUDS_YAML.read_text())
+        document['clouds'][cloud] |= sections
+        if password:
+            document['clouds'][cloud]['auth']['password'] = password
+        path = self.home / 'clouds.yaml'
+        path.write_text(yaml.safe_dump(document))
+        self.env['OS_CLIENT_CONFIG_FILE'] = str(path)
 
     def machine_folder(self, name: str) -> pathlib.Path:
         """The folder of a machine's keys.
