@@ -53,13 +53,19 @@ class SshServer(fixtures.Fixture):
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = self._socket.accept()
-                time.sleep(self.delay)
-                transport = paramiko.Transport(connection)
-                self.transports.append(transport)
-                for key in self.host_keys:
-                    transport.add_server_key(key)
-                with contextlib.suppress(paramiko.SSHException, EOFError):
-                    transport.start_server(server=_Session(self))
+                threading.Thread(
+                    target=self._greet, args=(connection,), daemon=True
+                ).start()
+
+    def _greet(self, connection):
+        time.sleep(self.delay)
+        transport = paramiko.Transport(connection)
+        self.transports.append(transport)
+        for key in self.host_keys:
+            transport.add_server_key(key)
+        # A client that is not content with our key hangs up.
+        with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+            transport.start_server(server=_Session(self))
 
     @property
     def key_line(self):

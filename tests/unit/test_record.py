@@ -15,6 +15,7 @@ FULL = record.Record(
     id='0123456789abcdef' * 2,
     state='ready',
     access='tls',
+    origin='adopted',
     address='192.0.2.1',
     engine_port=12376,
     engine_version='28.2.2+dfsg1-1~deb12u1',
@@ -90,6 +91,8 @@ class TestHostile(base.BaseTestCase):
 
     def test_in_every_field(self):
         for field in FIELDS:
+            if field == 'origin':
+                continue
             for value in (
                 '\x1b[2J',
                 'a\nb',
@@ -122,6 +125,16 @@ class TestHostile(base.BaseTestCase):
         ):
             for value in values:
                 self.assertDropped(field, value)
+
+    def test_origin_that_is_unknown(self):
+        """In doubt the server is the user's, and delete leaves it."""
+        for value in ('x', '', 5, '\x1b[2J', 'x' * 10000):
+            items = FULL.to_metadata() | {key('origin'): value}
+            found = record.Record.from_metadata(items)
+            self.assertEqual('adopted', found.origin)
+            self.assertEqual(1, len(found.problems))
+        items.pop(key('origin'))
+        self.assertEqual('created', record.Record.from_metadata(items).origin)
 
     def test_schema(self):
         for value in ('2', '', 'x', 1, None):
