@@ -37,6 +37,7 @@ class FakeCloud(Neutron, Nova, fixtures.Fixture):
     :ivar log: every request, as 'METHOD service path'.
     :ivar queries: the same with the query.
     :ivar booted: the bodies of the servers asked for.
+    :ivar actions: what servers were told to do, (action, arguments).
     :ivar statuses: what new servers go through, a step at each look.
     :ivar console: what servers print; '{id}' stands for the machine's id.
     :ivar admin: whether we see what belongs to other projects.
@@ -44,6 +45,7 @@ class FakeCloud(Neutron, Nova, fixtures.Fixture):
 
     def __init__(self):
         self.log, self.queries, self.booted = [], [], []
+        self.actions = []
         names = (*COLLECTIONS, 'images', 'flavors', 'servers', 'keypairs')
         self.things = {name: {} for name in names}
         self.limits = {'instances': 10, 'cores': 20, 'ram': 51200}
@@ -122,6 +124,7 @@ class FakeCloud(Neutron, Nova, fixtures.Fixture):
         fixed = {'subnet_id': 'x', 'ip_address': address}
         body = {'name': '', 'description': '', 'device_id': ''}
         body |= {'device_owner': '', 'security_groups': []}
+        body['port_security_enabled'] = True
         body |= {'network_id': network['id'], 'fixed_ips': [fixed]}
         return self.add('ports', **body | more)
 

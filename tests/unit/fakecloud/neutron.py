@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Neutron of the fake cloud."""
 
-from tests.unit.fakecloud.answers import PROJECT, Refused, query_of
+from tests.unit.fakecloud.answers import PROJECT, Refused, fits, query_of
 
 #: Collections in URLs, and what one of each is called in bodies.
 COLLECTIONS = {
@@ -27,6 +27,9 @@ class Neutron:
             return 200, {'versions': [_VERSION]}
         if collection == 'quotas':
             return 200, {'quota': self._quota_details()}
+        if collection == 'security-group-rules' and request.method == 'GET':
+            rules = self._rules(query_of(request))
+            return 200, {'security_group_rules': rules}
         if collection == 'security-group-rules':
             rules = request.json()['security_group_rules']
             return 201, {'security_group_rules': self._add_rules(rules)}
@@ -73,6 +76,14 @@ class Neutron:
             for kind in ('IPv4', 'IPv6')
         ]
         return self.add_group(body['name'], body['description'], rules)
+
+    def _rules(self, query):
+        return [
+            rule
+            for group in self.things['security-groups'].values()
+            for rule in group['security_group_rules']
+            if fits({'security_group_id': group['id']} | rule, query)
+        ]
 
     def _add_rules(self, rules):
         self._check_quota('security_group_rule', len(rules))

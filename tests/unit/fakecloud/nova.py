@@ -12,6 +12,15 @@ _VERSION = {
     'version': '2.104',
     'min_version': '2.1',
 }
+#: From which states an action is allowed, what is done then, and to what end.
+_ACTIONS = {
+    'os-start': ({'SHUTOFF'}, 'powering-on', 'ACTIVE'),
+    'os-stop': ({'ACTIVE', 'ERROR'}, 'powering-off', 'SHUTOFF'),
+    'unpause': ({'PAUSED'}, 'unpausing', 'ACTIVE'),
+    'resume': ({'SUSPENDED'}, 'resuming', 'ACTIVE'),
+    'unshelve': ({'SHELVED', 'SHELVED_OFFLOADED'}, 'unshelving', 'ACTIVE'),
+    'reboot': ({'ACTIVE'}, 'rebooting', 'ACTIVE'),
+}
 
 
 class Nova:
@@ -59,17 +68,31 @@ class Nova:
             server['metadata'] |= request.json()['metadata']
             return 200, {'metadata': server['metadata']}
         if what == 'action':
-            if server['status'] == 'BUILD':
-                raise Refused(409, f'Instance {server_id} is not ready')
-            machine_id = server['metadata'].get('docker-machine:id', '')
-            output = self.console.replace('{id}', machine_id)
-            return 200, {'output': output}
+            ((action, arguments),) = request.json().items()
+            return self._act(server, action, arguments)
         if request.method == 'DELETE':
             server['OS-EXT-STS:task_state'] = 'deleting'
             server['_steps'] = [server['status'], 'gone']
             return 204, None
         self._advance(server)
-        return 200, {'server': self._one('servers', server_id)}
+        return 200, {'server': self._shown(self._one('servers', server_id))}
+
+    def _act(self, server, action, arguments):
+        self.actions.append((action, arguments))
+        if action == 'os-getConsoleOutput':
+            if server['status'] == 'BUILD':
+                raise Refused(409, f'Instance {server["id"]} is not ready')
+            machine_id = server['metadata'].get('docker-machine:id', '')
+            return 200, {'output': self.console.replace('{id}', machine_id)}
+        allowed, task, end = _ACTIONS[action]
+        if server['status'] not in allowed:
+            text = f"Cannot '{action}' instance {server['id']} while it is in "
+            raise Refused(409, f'{text}vm_state {server["status"].lower()}')
+        server['OS-EXT-STS:task_state'] = task
+        if action == 'reboot':
+            server['status'] = 'REBOOT'
+        server['_steps'] = [server['status'], end]
+        return 202, None
 
     def _servers(self, query):
         servers = list(self.things['servers'].values())
@@ -77,7 +100,7 @@ class Nova:
             servers = [s for s in servers if re.search(name[0], s['name'])]
         if tags := query.get('tags'):
             servers = [s for s in servers if tags[0] in s['tags']]
-        return [s for s in servers if s['project_id'] == PROJECT]
+        return [self._shown(s) for s in servers if s['project_id'] == PROJECT]
 
     def _boot(self, body):
         flavor = self._one('flavors', body['flavorRef'])
@@ -115,6 +138,8 @@ class Nova:
             del self.things['servers'][server['id']]
         elif status:
             server['status'] = status
+            if not server['_steps']:
+                server['OS-EXT-STS:task_state'] = None
         if status == 'ERROR':
             server['fault'] = {'code': 500, 'message': self.fault}
         elif status == 'ACTIVE':
@@ -125,9 +150,23 @@ class Nova:
         return [p for p in ports if p]
 
     def _bind(self, server):
-        rows = []
         for port in self._ports_of(server):
             port |= {'device_id': server['id'], 'device_owner': 'compute:nova'}
-            address = port['fixed_ips'][0]['ip_address']
-            rows.append({'version': 4, 'addr': address})
-        server['addresses'] = {'net': rows}
+
+    def _shown(self, server):
+        """Give a server with the addresses that lead to it just now."""
+        rows = list(server['addresses'].get('net', ()))
+        for port in self._ports_of(server):
+            if port['device_id'] != server['id']:
+                continue
+            found = [('fixed', f['ip_address']) for f in port['fixed_ips']]
+            found += [
+                ('floating', f['floating_ip_address'])
+                for f in self.things['floatingips'].values()
+                if f['port_id'] == port['id']
+            ]
+            rows += [
+                {'version': 4, 'addr': addr, 'OS-EXT-IPS:type': kind}
+                for kind, addr in found
+            ]
+        return server | {'addresses': {'net': rows}}
