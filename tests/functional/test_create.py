@@ -43,18 +43,18 @@ class DefaultsTest(CreateTest):
 
     def test_defaults(self) -> None:
         name = self.name('plain')
-        defaults = dict(
-            image='debian-12',
-            flavor='m1.medium',
-            network='private',
-            no_floating_ip=True,
-            engine_source='distribution',
-            engine_version='20.10',
-            engine_port=2400,
-            tag=['from-the-file'],
-            property={'kept': 'yes', 'changed': 'no'},
-            context=False,
-        )
+        defaults = {
+            'image': 'debian-12',
+            'flavor': 'm1.medium',
+            'network': 'private',
+            'no_floating_ip': True,
+            'engine_source': 'distribution',
+            'engine_version': '20.10',
+            'engine_port': 2400,
+            'tag': ['from-the-file'],
+            'property': {'kept': 'yes', 'changed': 'no'},
+            'context': False,
+        }
         self.here.configure('devcloud', docker_machine=defaults)
         done = self.here.machine(
             'create',

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 from tests.functional import base, devcloud
 from tests.functional.workstation import Result
@@ -83,7 +84,10 @@ class InterruptedTest(base.FunctionalTest):
         self.assertEqual(130, done.code, done)
 
     def _interrupted(
-        self, number: signal.Signals, moment: object, *options: str
+        self,
+        number: signal.Signals,
+        moment: Callable[[str], bool],
+        *options: str,
     ) -> Result:
         name = self.name('interrupted')
         running = self.here.start(
