@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -69,10 +71,11 @@ class Guest:
     def wait(self) -> None:
         """Until it runs, has its address and answers."""
         self.user.compute.wait_for_server(self.server, interval=0.2)
+        self.leader = self._cloud.show(self.server.id)['leader']
         own_cloud.soon(
             lambda: (
-                self.fixed in self.run('ip', '-4', 'addr')
-                and 'default' in self.run('ip', 'route')
+                self.fixed in self.speak('ip', '-4', 'addr')
+                and 'default' in self.speak('ip', 'route')
             ),
             'address and route',
         )
@@ -85,11 +88,25 @@ class Guest:
         """What a command says in the guest, whatever its exit status."""
         return self._cloud.guest('exec', self.server.id, '--', *command).stdout
 
+    def speak(self, *command: str) -> str:
+        """As `run`, but only the guest's network: that is much faster."""
+        return subprocess.run(
+            ['nsenter', '--net', '--target', str(self.leader), *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+
     def ask(self, address: str, port: int = OPEN, source: str = '') -> str:
         """What somebody says to this guest, or why nothing is said."""
-        return self.run(
-            'python3', '-c', CLIENT, address, str(port), source
+        return self.speak(
+            sys.executable, '-ISc', CLIENT, address, str(port), source
         ).strip()
+
+    def is_refused(self, address: str, port: int = OPEN) -> bool:
+        """The network says no; the kernel limits how often it does."""
+        return self.ask(address, port) in ('No route to host', 'silence')
 
     def pings(self, address: str) -> bool:
         return ' 0% packet loss' in self.run(
@@ -341,8 +358,8 @@ class DataPlane(base.BaseTestCase):
         own_cloud.soon(lambda: own_cloud.answer(to, OPEN), 'web')
         own_cloud.soon(lambda: own_cloud.answer(lonely.fixed, OPEN), 'lonely')
         for address in (to, web.fixed, outside_address(web)):
-            self.assertNotIn('.', lonely.ask(address), address)
-        self.assertNotIn('.', web.ask(lonely.fixed))
+            self.assertTrue(lonely.is_refused(address), address)
+        self.assertTrue(web.is_refused(lonely.fixed))
 
     def test_networks_on_one_router_reach_each_other(self) -> None:
         web, second = self.guests['web'], self.guests['second']
@@ -358,7 +375,7 @@ class DataPlane(base.BaseTestCase):
                 self.router,
                 subnet_id=self.second_subnet.id,
             )
-            self.eventually('No route to host', second.ask, web.fixed)
+            self.eventually(True, second.is_refused, web.fixed)
         self.eventually(second.fixed, second.ask, web.fixed)
 
     def test_other_project_reaches_floating_but_not_fixed(self) -> None:
@@ -367,7 +384,7 @@ class DataPlane(base.BaseTestCase):
         to = self.floating(web)
         own_cloud.soon(lambda: own_cloud.answer(to, OPEN), 'open')
         self.assertIn('.', stranger.ask(to))
-        self.assertEqual('No route to host', stranger.ask(web.fixed))
+        self.assertTrue(stranger.is_refused(web.fixed))
 
     def test_routed_guest_gets_names_and_packages(self) -> None:
         web = self.guests['web']
@@ -390,7 +407,7 @@ class DataPlane(base.BaseTestCase):
         rule = {'port_range_min': OPEN, 'port_range_max': OTHER}
         self.joins(web, self.group(rule))
         own_cloud.soon(lambda: own_cloud.answer(web.fixed, OPEN), 'first')
-        self.assertTrue(own_cloud.answer(web.fixed, OTHER))
+        own_cloud.soon(lambda: own_cloud.answer(web.fixed, OTHER), 'last')
         self.assertIsNone(own_cloud.answer(web.fixed, FAR))
 
     def test_remote_group_follows_its_members(self) -> None:
@@ -463,17 +480,78 @@ class DataPlane(base.BaseTestCase):
     def test_guest_reaches_only_the_open_ports_of_the_machine(self) -> None:
         web = self.guests['web']
         gateway = self.cloud_address('private-subnet')
-        self.assertEqual('silence', web.ask(gateway, self.host_port))
+        self.eventually('the machine', web.ask, gateway, self.host_port)
         for port in (self.closed_host_port, 22):
-            self.assertEqual('No route to host', web.ask(gateway, port))
-        self.assertNotIn(
-            '.', self.guests['lonely'].ask(gateway, self.host_port)
+            self.assertTrue(web.is_refused(gateway, port), port)
+        self.assertTrue(
+            self.guests['lonely'].is_refused(gateway, self.host_port)
         )
 
     def test_guest_reaches_no_private_or_link_local_address(self) -> None:
         web = self.guests['web']
         for address in ('169.254.169.254', '192.168.200.1', '172.31.0.1'):
-            self.assertEqual('No route to host', web.ask(address, 80))
+            self.assertTrue(web.is_refused(address, 80), address)
+
+
+class Firewall(base.BaseTestCase):
+    """A machine that drops what its firewall does not know.
+
+    In a network namespace of its own, so that no other cloud notices.
+    """
+
+    RULES = """
+    table ip filter {
+        chain INPUT { type filter hook input priority 0; policy accept; }
+        chain FORWARD {
+            type filter hook forward priority 0; policy drop
+            iifname "docker0" accept
+        }
+    }
+    """
+    PROGRAM = """
+from devcloud import settings
+from devcloud.dataplane import firewall
+table = settings.current().nft_table
+firewall.admit(table)
+firewall.admit(table)
+print(listing())
+firewall.withdraw(table)
+print(listing())
+"""
+    LISTING = """
+import subprocess
+def listing():
+    return subprocess.run(['nft', 'list', 'table', 'ip', 'filter'],
+                          stdout=subprocess.PIPE, text=True).stdout + '#'
+"""
+
+    def test_own_ports_pass_and_nothing_is_left(self) -> None:
+        cloud = own_cloud.Cloud(19990)
+        done = subprocess.run(
+            [
+                'unshare',
+                '--net',
+                'sh',
+                '-ec',
+                'echo "$1" | nft -f -; exec "$2" -c "$3"',
+                'sh',
+                self.RULES,
+                sys.executable,
+                self.LISTING + self.PROGRAM,
+            ],
+            env=cloud.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.assertEqual('', done.stderr)
+        during, after = done.stdout.split('#')[:2]
+        for field in ('iifname', 'oifname'):
+            self.assertEqual(1, during.count(f'{field} "d19990t*" accept'))
+        self.assertLess(during.index('d19990t'), during.index('docker0'))
+        self.assertNotIn('d19990t', during.partition('FORWARD')[0])
+        self.assertNotIn('d19990t', after)
+        self.assertIn('docker0', after)
 
 
 def tcp(port: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import pathlib
 import signal
 import sqlite3
 import sys
@@ -20,7 +21,7 @@ import typing
 from collections.abc import Sequence
 
 from devcloud import settings
-from devcloud.dataplane import database, links, model, nft
+from devcloud.dataplane import database, firewall, links, model, nft
 from devcloud.guest import errors, lifecycle
 
 POLL_S = 0.1
@@ -78,18 +79,23 @@ class DataPlane:
             (settings.current().run / 'dataplane.nft').write_text(rules)
             self._rules = rules
         links.apply(state)
+        firewall.admit(self._policy.table)
         _say(
             f'{len(state.networks)} networks, {len(state.ports)} ports, '
             f'{len(state.floating_ips)} floating IPs: applied in '
             f'{(time.monotonic() - began) * 1000:.0f} ms'
         )
 
-    def run(self) -> typing.NoReturn:
-        """Until the process is ended."""
+    def run(self, ready: pathlib.Path) -> typing.NoReturn:
+        """Until the process is ended.
+
+        :param ready: a file that is made once all is applied
+        """
         while True:
             pause = POLL_S
             try:
                 self.step()
+                ready.touch()
             except (errors.GuestError, sqlite3.Error, OSError) as error:
                 # the last good rules stay; what is wanted may become possible
                 _say(f'failed: {error}')
@@ -110,11 +116,10 @@ def _serve(*, once: bool) -> None:
         _say(f'removed what was left of guest {name}')
     links.enable_forwarding()
     plane = DataPlane(database.Database(path))
-    plane.step()
     if once:
-        return
-    (here.run / 'dataplane.ready').write_text('ready\n')
-    plane.run()
+        plane.step()
+    else:
+        plane.run(here.run / 'dataplane.ready')
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,10 +137,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if args.down:
             lifecycle.sweep(stopped=True)
+            firewall.withdraw(settings.current().nft_table)
             links.remove(settings.current().nft_table)
         else:
             _serve(once=args.once)
-    except (errors.GuestError, settings.SettingsError) as error:
+    except (errors.GuestError, settings.SettingsError, sqlite3.Error) as error:
         print(f'dataplane: {error}', file=sys.stderr)
         return 1
     return 0
