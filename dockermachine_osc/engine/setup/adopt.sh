@@ -11,7 +11,9 @@ look() {
         look_at_engine
     else
         fact engine none
-        fact method "$(choose_method)"
+        method=$(choose_method)
+        fact method "$method"
+        check_method
     fi
 }
 
@@ -70,9 +72,13 @@ leave() {
     say 'ready gone'
 }
 
+# An engine that does not answer may hold anything.
 is_unused() {
-    command -v docker >/dev/null || return 1
-    [ -z "$(docker ps -aq 2>/dev/null)$(docker images -q 2>/dev/null)" ]
+    for things in 'ps -aq' 'images -q' 'volume ls -q'; do
+        # shellcheck disable=SC2086 # a list of words
+        held=$(docker $things 2>/dev/null) || return 1
+        [ -z "$held" ] || return 1
+    done
 }
 
 # Only what came with us, and only while nobody has used it.

@@ -17,7 +17,7 @@ early() {
     mv "$HOME_DIR/settings.new" "$HOME_DIR/settings"
     # After `cloud-init clean` we get here again with everything in place.
     if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/server-key.pem" ]; then
-        hold_back
+        begin
     fi
     background report
     # As soon as the package sources are set; the user's own data come first.
@@ -26,24 +26,17 @@ early() {
             --property KillMode=process
 }
 
-# The engine must not come up without TLS, only to be restarted with it.
-# What an image made from another machine brought along goes, too.
-hold_back() {
-    rm -f "$HOME_DIR"/*.pem "$ROOT$DROPIN"
+# What an image made from another machine brought along goes.
+begin() {
+    rm -f "$HOME_DIR"/*.pem "$HOME_DIR/applied" "$ROOT$DROPIN"
     mkdir -p "$RUN_DIR"
-    if [ "$source" != none ]; then
-        (
-            umask 022
-            mkdir -p "$ROOT${DROPIN%/*}"
-            cat >"$ROOT$DROPIN" <<END
-# Holds the engine back until it has its certificates.
-[Unit]
-ConditionPathExists=/etc/docker-machine/ready
-END
-        )
+    if [ "$source" = none ]; then
+        # The engine belongs to the user's own data until we are called.
+        ! engine_present || systemctl daemon-reload
+    else
+        hold_back
         engine_present || : >"$RUN_DIR/pending"
     fi
-    ! engine_present || systemctl daemon-reload
 }
 
 # background VERB [OPTIONS]: beside cloud-init instead of inside of it.

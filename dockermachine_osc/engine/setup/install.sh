@@ -84,13 +84,25 @@ plan() {
 
 # ---- installing -----------------------------------------------------------
 
-install_engine() {
+# Refuse what can be seen to come to nothing.
+check_method() {
     [ ! -e "$ROOT/etc/systemd/system/snap.docker.dockerd.service" ] ||
         fail "$EX_CONFLICT" \
             'Docker is installed as a snap here, which cannot be set up for TLS' \
             'use an image without that snap (snap remove docker)'
+    case $method in
+    image) fail "$EX_INSTALL" 'there is no Docker Engine in this image' \
+        'use an image with Docker inside, or another --engine-source' ;;
+    none) fail "$EX_INSTALL" 'no Docker Engine has appeared on this host' \
+        '--engine-source none expects it from the image or your user data' ;;
+    unsupported) unsupported ;;
+    esac
+}
+
+install_engine() {
     read_os_release
     method=$(choose_method)
+    check_method
     case $method in
     apt) apt_install ;;
     dnf) dnf_install ;;
@@ -98,11 +110,6 @@ install_engine() {
     script) run_script https://get.docker.com '' ;;
     script-as-*) run_script https://get.docker.com "${method#script-as-}" ;;
     url) run_script "$source" '' ;;
-    image) fail "$EX_INSTALL" 'there is no Docker Engine in this image' \
-        'use an image with Docker inside, or another --engine-source' ;;
-    none) fail "$EX_INSTALL" 'no Docker Engine has appeared on this host' \
-        '--engine-source none expects it from the image or your user data' ;;
-    *) unsupported ;;
     esac
     engine_present || fail "$EX_INSTALL" \
         'the installation ended without an error but left no docker.service'

@@ -38,6 +38,7 @@ await_engine() {
     elif engine_present; then
         require_version
     else
+        hold_back
         install_in_background
         await_result here
     fi
@@ -77,6 +78,7 @@ show_steps() {
 }
 
 installation_failed() {
+    let_go
     grep -v '^step \|^hint \|^failed ' "$LOG" | tail_of
     fail "$code" \
         "$(sed -n 's/^failed //p' "$LOG" | clean | grep . ||

@@ -332,6 +332,31 @@ class ServeTest(base.BaseTestCase):
         host.program('apt-get', '#!/bin/sh\necho "E: second try"; exit 1\n')
         self.assertEqual('apt-get: second try', self.failure(host).cause)
 
+    def test_an_engine_installed_here_starts_once(self):
+        host = self.host()
+        # As the package does: it starts what it has installed.
+        host.program(
+            'apt-get',
+            '#!/bin/sh\ncase " $* " in *" install "*)\n'
+            'cat "$DOCKER_MACHINE_ROOT"/etc/systemd/system/docker.service.d/*'
+            ' >"$STATE/seen"\nmkdir -p "$DOCKER_MACHINE_ROOT/$U"\n'
+            'echo "[Service]\nExecStart=/x/dockerd -H fd://" '
+            '>"$DOCKER_MACHINE_ROOT/$U/docker.service" ;; esac\n'.replace(
+                '$U', 'lib/systemd/system'
+            ),
+        )
+        self.served(host)
+        seen = (host.state / 'seen').read_text()
+        self.assertIn('ConditionPathExists=/etc/docker-machine', seen)
+        self.assertNotIn('Condition', host.dropin.read_text())
+        self.assertEqual(['start'], host.log())
+
+    def test_nothing_is_held_back_when_the_installation_failed(self):
+        host = self.host()
+        host.program('apt-get', '#!/bin/sh\nexit 1\n')
+        self.failure(host)
+        self.assertFalse(host.dropin.exists())
+
     def test_cloud_init_that_never_came_to_it(self):
         host = self.host()
         host.write('run/docker-machine/pending', '')
