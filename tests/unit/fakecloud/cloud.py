@@ -14,6 +14,7 @@ import openstack
 import requests
 import requests_mock
 
+from tests.unit.fakecloud.adopting import Adopting
 from tests.unit.fakecloud.answers import PROJECT, TIME, Refused, fits, query_of
 from tests.unit.fakecloud.neutron import COLLECTIONS, Neutron
 from tests.unit.fakecloud.nova import Nova
@@ -31,7 +32,7 @@ _SERVICES = {
 }
 
 
-class FakeCloud(Neutron, Nova, fixtures.Fixture):
+class FakeCloud(Adopting, Neutron, Nova, fixtures.Fixture):
     """A cloud and what it holds, by collection and id, as the APIs show it.
 
     :ivar log: every request, as 'METHOD service path'.
