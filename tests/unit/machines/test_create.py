@@ -439,6 +439,14 @@ class TestFailure(workbench.MachinesTestCase):
             ['No way'], floating_ip=self.mine['floating_ip_address']
         )
 
+    def test_users_address_on_the_users_port_without_a_server(self):
+        self.fake.add_port(self.private, name='p')
+        self.before = self.fake.holds()
+        self.fake.refuse('POST compute /v2.1/servers$', 500, 'Boom')
+        self.assertTakenBack(
+            ['Boom'], port='p', floating_ip=self.mine['floating_ip_address']
+        )
+
     def test_users_port_is_kept(self):
         self.fake.add_port(self.private, name='p')
         self.before = self.fake.holds()
