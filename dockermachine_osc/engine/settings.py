@@ -14,6 +14,8 @@ from dockermachine_osc import errors
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 
 _PARTS = ('common', 'install', 'boot', 'serve', 'adopt', 'main')
+# What a server needs before anybody has logged in.
+_BOOT_PARTS = ('common', 'install', 'boot', 'main')
 _MACHINE_ID = re.compile(r'[A-Za-z0-9-]{1,64}')
 _VERSION = re.compile(r'[0-9][A-Za-z0-9.+~:-]{0,63}')
 _URL = re.compile(r'https?://[A-Za-z0-9._:/@+=~%?&,#-]{1,1000}')
@@ -82,6 +84,16 @@ def plain_key(public_key: str) -> str:
 
 @functools.cache
 def setup_script() -> bytes:
-    """Return the set-up script, which is kept in parts."""
+    """Return the whole set-up script, which is kept in parts."""
+    return _joined(_PARTS)
+
+
+@functools.cache
+def boot_script() -> bytes:
+    """Return the parts that cloud-init runs; user data are to be short."""
+    return _joined(_BOOT_PARTS)
+
+
+def _joined(parts: tuple[str, ...]) -> bytes:
     folder = importlib.resources.files(__package__) / 'setup'
-    return b''.join((folder / f'{part}.sh').read_bytes() for part in _PARTS)
+    return b''.join((folder / f'{part}.sh').read_bytes() for part in parts)

@@ -79,7 +79,7 @@ def _cloud_config(
     settings: engine_settings.EngineSettings, public_key: str, hold: int
 ) -> dict[str, object]:
     key = engine_settings.plain_key(public_key)
-    script = gzip.compress(engine_settings.setup_script(), 9, mtime=0)
+    script = gzip.compress(engine_settings.boot_script(), 9, mtime=0)
     early = ['cloud-init-per', 'instance', 'docker-machine', 'sh', '-c']
     early += [_EARLY, 'sh', base64.b64encode(script).decode()]
     early.append(settings.render(key, hold))

@@ -56,9 +56,10 @@ clean() { tr -d '\000-\010\013-\037\177'; }
 
 tail_of() { clean | tail -n 25 | sed 's/^/tail /'; }
 
+# The clock may be set while a host boots; this one only goes on.
 uptime_seconds() {
-    read -r seconds rest </proc/uptime
-    say "${seconds%%.*}"
+    read -r now rest </proc/uptime
+    now=${now%%.*}
 }
 
 # ---- settings -------------------------------------------------------------

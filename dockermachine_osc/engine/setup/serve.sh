@@ -5,14 +5,15 @@
 # server-key.pem; WAIT is how many seconds an installation may take.
 serve() {
     stage=$1
-    limit=$(($(uptime_seconds) + $2))
+    uptime_seconds
+    limit=$((now + $2))
+    shown=0
     trap 'rm -rf "$stage"' EXIT
     trap 'exit 129' HUP INT PIPE TERM
     load_settings "$stage/settings"
     mkdir -p "$HOME_DIR" "$RUN_DIR"
     chmod 700 "$HOME_DIR" "$RUN_DIR"
-    exec 8>"$RUN_DIR/serving"
-    ! command -v flock >/dev/null || flock 8
+    one_at_a_time
     await_engine
     check_unit
     check_daemon_json
@@ -26,10 +27,21 @@ serve() {
     say "ready $(cat "$RUN_DIR/version")"
 }
 
+one_at_a_time() {
+    command -v flock >/dev/null || return 0
+    exec 8>"$RUN_DIR/serving"
+    flock -n 8 && return
+    step 'waiting for another set-up of this host'
+    rounds=0
+    until flock -n 8; do
+        in_time
+        sleep 0.1
+    done
+}
+
 # ---- the engine gets here -------------------------------------------------
 
 await_engine() {
-    shown=0
     if [ -e "$RUN_DIR/pending" ]; then
         step 'waiting for the installation of the engine'
         await_result cloud-init
@@ -50,8 +62,8 @@ install_in_background() {
 }
 
 await_result() {
+    rounds=0
     until [ -e "$RUN_DIR/result" ]; do
-        show_steps
         in_time
         if [ "$1" = cloud-init ] && cloud_init_done &&
             [ ! -e "$RUN_DIR/result" ]; then
@@ -67,6 +79,20 @@ await_result() {
     # Whoever hands over next installs anew instead of hearing of this again.
     rm -f "$RUN_DIR/pending"
     [ "$code" = 0 ] || installation_failed
+}
+
+# Called every tenth of a second; what costs a process waits for its turn.
+# Saying something ends us if nobody listens any more.
+in_time() {
+    rounds=$((rounds + 1))
+    [ $((rounds % 5)) = 0 ] || return 0
+    show_steps
+    [ $((rounds % 20)) != 0 ] || say alive
+    uptime_seconds
+    [ "$now" -ge "$limit" ] || return 0
+    [ ! -e "$LOG" ] || grep -v '^step ' "$LOG" | tail_of
+    fail "$EX_TIMEOUT" 'the host was not ready for its engine in time' \
+        'give it longer with --timeout'
 }
 
 show_steps() {
@@ -86,20 +112,14 @@ installation_failed() {
         "$(sed -n 's/^hint //p' "$LOG" | clean)"
 }
 
-in_time() {
-    [ "$(uptime_seconds)" -ge "$limit" ] || return 0
-    [ ! -e "$LOG" ] || grep -v '^step ' "$LOG" | tail_of
-    fail "$EX_TIMEOUT" 'the engine was not installed in time' \
-        'give it longer with --timeout'
-}
-
 # The user's own data bring the engine, and may still be at work with it.
 await_user_data() {
     step 'waiting for your user data to bring the engine'
+    rounds=0
     until engine_present && cloud_init_idle; do
         in_time
         if cloud_init_done && ! engine_present; then install_engine; fi
-        sleep 0.2
+        sleep 0.1
     done
     require_version
 }

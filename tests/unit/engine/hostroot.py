@@ -61,10 +61,10 @@ DOCKERD = '#!/bin/sh\necho "Docker version 20.10.24+dfsg1, build 297e128"\n'
 RECORDER = '#!/bin/sh\necho "${0##*/} $*" >>"$STATE/commands"\n'
 
 
-def script_path(folder):
-    """Write the whole script, and the same without its last part."""
+def write_script(folder, content):
+    """Write the script, and the same without its last part."""
     path = folder / 'setup.sh'
-    path.write_bytes(settings.setup_script())
+    path.write_bytes(content)
     whole = path.read_text()
     (folder / 'functions.sh').write_text(whole[: whole.index('# ---- verbs')])
     return path
@@ -72,6 +72,8 @@ def script_path(folder):
 
 class HostRoot(fixtures.Fixture):
     """The directory, with what is asked for in it."""
+
+    content = staticmethod(settings.setup_script)
 
     def __init__(self, os_release='debian-12', unit=None):
         super().__init__()
@@ -86,7 +88,7 @@ class HostRoot(fixtures.Fixture):
             folder.mkdir()
         for folder in ('etc', 'run', 'dev', 'var', 'tmp'):
             (self.root / folder).mkdir()
-        self.script = script_path(top)
+        self.script = write_script(top, self.content())
         self.home = self.root / 'etc/docker-machine'
         self.run_dir = self.root / 'run/docker-machine'
         self.dropins = self.root / 'etc/systemd/system/docker.service.d'
@@ -158,3 +160,9 @@ class HostRoot(fixtures.Fixture):
         """What was done to the engine, a word each."""
         path = self.state / 'log'
         return path.read_text().split() if path.exists() else []
+
+
+class BootRoot(HostRoot):
+    """A host that has only what cloud-init brought along."""
+
+    content = staticmethod(settings.boot_script)

@@ -36,7 +36,7 @@ class EarlyTest(base.BaseTestCase):
         return (host.state / 'commands').read_text()
 
     def test_engine_of_the_image_is_held_back(self):
-        host = self.useFixture(hostroot.HostRoot(unit='debian'))
+        host = self.useFixture(hostroot.BootRoot(unit='debian'))
         self.early(host)
         text = host.dropin.read_text()
         self.assertIn('ConditionPathExists=/etc/docker-machine/ready', text)
@@ -48,32 +48,32 @@ class EarlyTest(base.BaseTestCase):
         self.assertIn('docker-machine-report', self.commands(host))
 
     def test_missing_engine_is_installed_beside_cloud_init(self):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         self.early(host)
         self.assertTrue((host.run_dir / 'pending').exists())
         self.assertIn('docker-machine-install', self.commands(host))
         self.assertTrue(host.dropin.exists())
 
     def test_the_user_s_own_data_go_first(self):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         self.early(host, hold=60)
         self.assertTrue((host.run_dir / 'pending').exists())
         self.assertNotIn('docker-machine-install', self.commands(host))
 
     def test_an_engine_of_the_user_is_not_held_back(self):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         self.early(host, source='none')
         self.assertFalse(host.dropin.exists())
         self.assertFalse((host.run_dir / 'pending').exists())
 
     def test_settings_are_private(self):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         self.early(host)
         mode = (host.home / 'settings').stat().st_mode
         self.assertEqual(0o600, stat.S_IMODE(mode))
 
     def test_what_another_machine_left_in_the_image_goes(self):
-        host = self.useFixture(hostroot.HostRoot(unit='debian'))
+        host = self.useFixture(hostroot.BootRoot(unit='debian'))
         self.early(host, machine_id='other')
         for name in ('ca.pem', 'server.pem', 'server-key.pem'):
             host.write(f'etc/docker-machine/{name}', 'of another')
@@ -84,7 +84,7 @@ class EarlyTest(base.BaseTestCase):
 
     def test_a_machine_that_serves_is_left_as_it_is(self):
         # cloud-init clean, and the next boot is a first one again
-        host = self.useFixture(hostroot.HostRoot(unit='debian'))
+        host = self.useFixture(hostroot.BootRoot(unit='debian'))
         self.early(host)
         host.write('etc/docker-machine/server-key.pem', 'secret')
         host.dropin.write_text('[Service]\nExecStart=\nExecStart=/x\n')
@@ -93,7 +93,7 @@ class EarlyTest(base.BaseTestCase):
         self.assertTrue((host.home / 'server-key.pem').exists())
 
     def test_damaged_settings(self):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         host.home.mkdir()
         for text in (
             '',
@@ -112,7 +112,7 @@ class EarlyTest(base.BaseTestCase):
 
 class ReportTest(base.BaseTestCase):
     def host(self, keys, sem_age=10, done=True):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         host.write('etc/passwd', PASSWD)
         text = engine.EngineSettings(ID).render(KEY + ' comment')
         host.write('etc/docker-machine/settings', text)

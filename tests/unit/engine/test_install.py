@@ -73,7 +73,7 @@ class Served(fixtures.Fixture):
 
 class VersionTest(base.BaseTestCase):
     def test_matches(self):
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         for have, want, code in (
             ('20.10.24+dfsg1', '20', 0),
             ('20.10.24+dfsg1', '20.10', 0),
@@ -89,7 +89,7 @@ class VersionTest(base.BaseTestCase):
             self.assertEqual(code, done.returncode, (have, want))
 
     def test_engine_of_another_version_is_left_alone(self):
-        host = self.useFixture(hostroot.HostRoot(unit='debian'))
+        host = self.useFixture(hostroot.BootRoot(unit='debian'))
         done = host.function('version=28; require_version')
         self.assertEqual(70, done.returncode)
         self.assertIn('is 20.10.24+dfsg1, asked for was 28', done.stdout)
@@ -107,7 +107,7 @@ class InstallTest(base.BaseTestCase):
         return (host.state / 'commands').read_text()
 
     def apt(self, os_release='ubuntu-24.04', program=PACKAGE_MANAGER):
-        host = self.useFixture(hostroot.HostRoot(os_release))
+        host = self.useFixture(hostroot.BootRoot(os_release))
         host.program('apt-get', program)
         host.program('apt-cache', MADISON)
         return host
@@ -176,7 +176,7 @@ class InstallTest(base.BaseTestCase):
             ('fedora-42', 'dnf', ' install moby-engine-28*'),
             ('opensuse-leap-15', 'zypper', ' install --no-recommends docker='),
         ):
-            host = self.useFixture(hostroot.HostRoot(os_release))
+            host = self.useFixture(hostroot.BootRoot(os_release))
             host.program(
                 program,
                 PACKAGE_MANAGER.replace(
@@ -196,7 +196,7 @@ class InstallTest(base.BaseTestCase):
             'mkdir -p "$DOCKER_MACHINE_ROOT/lib/systemd/system"\n'
             ': >"$DOCKER_MACHINE_ROOT/lib/systemd/system/docker.service"\n'
         )
-        host = self.useFixture(hostroot.HostRoot('alpine-3.20'))
+        host = self.useFixture(hostroot.BootRoot('alpine-3.20'))
         host.program('dockerd', hostroot.DOCKERD)
         self.install(host, source=f'{web.url}/ok.sh', version='20.10')
         self.assertIn('run  20.10', self.commands(host))
@@ -207,7 +207,7 @@ class InstallTest(base.BaseTestCase):
         (web.folder / 'ok.sh').write_text(
             '#!/bin/sh\n: >"$DOCKER_MACHINE_ROOT/etc/docker.list"\n'
         )
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         done = self.install(host, source=f'{web.url}/ok.sh')
         mode = (host.root / 'etc/docker.list').stat().st_mode
         self.assertEqual(0o644, stat.S_IMODE(mode))
@@ -228,7 +228,7 @@ class InstallTest(base.BaseTestCase):
             '#!/bin/sh\nmkdir -p "$DOCKER_MACHINE_ROOT/lib/systemd/system"\n'
             ': >"$DOCKER_MACHINE_ROOT/lib/systemd/system/docker.service"\n'
         )
-        host = self.useFixture(hostroot.HostRoot())
+        host = self.useFixture(hostroot.BootRoot())
         host.program('dockerd', hostroot.DOCKERD)
         done = self.install(host, source=f'{web.url}/ok.sh', version='99')
         self.assertIn('asked for was 99', done.stdout)
@@ -244,7 +244,7 @@ class InstallTest(base.BaseTestCase):
             ('empty', 'is not a script'),
             ('missing', 'cannot be fetched'),
         ):
-            host = self.useFixture(hostroot.HostRoot())
+            host = self.useFixture(hostroot.BootRoot())
             done = self.install(host, source=f'{web.url}/{name}')
             self.assertIn(words, done.stdout)
             self.assertEqual('70\n', (host.run_dir / 'result').read_text())

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Taking certificates over and starting the engine, on a host of files."""
 
+import fcntl
 import pathlib
 import shutil
 import socket
 import stat
+import subprocess
 
 from oslotest import base
 
@@ -116,7 +118,7 @@ class ServeTest(base.BaseTestCase):
     def host(self, **kwargs):
         return self.useFixture(hostroot.HostRoot(**kwargs))
 
-    def serve(self, host, wait=20, key='key', settings=None, leave_out=()):
+    def stage(self, host, key='key', settings=None, leave_out=()):
         stage = host.root / 'run/stage'
         stage.mkdir()
         settings = settings or self.settings
@@ -130,6 +132,10 @@ class ServeTest(base.BaseTestCase):
             (stage / name).write_text(text)
         for name in leave_out:
             (stage / name).unlink()
+        return stage
+
+    def serve(self, host, wait=20, **kwargs):
+        stage = self.stage(host, **kwargs)
         done = host.call('serve', stage, wait)
         self.assertFalse(stage.exists())
         return done
@@ -371,6 +377,31 @@ class ServeTest(base.BaseTestCase):
         error = self.failure(host, wait=1)
         self.assertEqual(engine.EXIT_TIMEOUT, error.exit_code)
         self.assertEqual(('Ign:1 mirror',), error.tail)
+
+    def test_nobody_listens_any_more(self):
+        host = self.host()
+        host.write('run/docker-machine/pending', '')
+        stage = self.stage(host)
+        process = subprocess.Popen(
+            ['/bin/sh', host.script, 'serve', stage, '600'],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=host.environment(),
+        )
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertNotEqual(0, process.wait(60))
+        self.assertFalse(stage.exists())
+
+    def test_one_at_a_time(self):
+        host = self.host(unit='debian')
+        path = host.write('run/docker-machine/serving', '')
+        with path.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            error = self.failure(host, wait=1)
+        self.assertEqual(engine.EXIT_TIMEOUT, error.exit_code)
+        self.assertEqual([], host.log())
+        self.served(host)
 
     def test_no_engine_from_user_data(self):
         host = self.host()

@@ -63,12 +63,12 @@ class OwnDataTest(base.BaseTestCase):
             text=True,
         )
         script = home / 'setup.sh'
-        self.assertEqual(engine_settings.setup_script(), script.read_bytes())
+        self.assertEqual(engine_settings.boot_script(), script.read_bytes())
         text = SETTINGS.render(KEY)
         self.assertEqual(f'{script}\nearly\n{text}\n', done.stdout)
 
     def test_small_enough_for_any_way(self):
-        # vendors' front ends cut at 16 KiB
+        # Horizon takes no more than 16 KiB to look at or reuse
         self.assertLess(len(engine.user_data(SETTINGS, KEY)), 16384)
 
     def test_no_public_key(self):
