@@ -101,8 +101,11 @@ class TerminalReporter:
 
 @contextmanager
 def interrupts_left_to_child() -> Iterator[None]:
-    """Leave Ctrl-C to the program that we run, which gets it too."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C to the program that we run, which gets it too.
+
+    A handler, and not SIG_IGN: what is ignored stays so in the program.
+    """
+    before = signal.signal(signal.SIGINT, lambda number, frame: None)
     try:
         yield
     finally:
