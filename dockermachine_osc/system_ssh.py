@@ -130,10 +130,7 @@ def _converse(
     said: list[bytes] = []
     threads = [
         threading.Thread(target=_feed, args=(process.stdin, stdin)),
-        threading.Thread(
-            target=lambda pipe: said.append(pipe.read(_OUTPUT_LIMIT)),
-            args=(process.stderr,),
-        ),
+        threading.Thread(target=_keep_last, args=(process.stderr, said)),
     ]
     for thread in threads:
         thread.start()
@@ -155,6 +152,12 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
     except BrokenPipeError:
         # The other side has ended early; its exit code tells why.
         return
+
+
+def _keep_last(pipe: IO[bytes], said: list[bytes]) -> None:
+    """Read all there is, so that nobody blocks, and keep the end."""
+    while piece := pipe.read(_OUTPUT_LIMIT):
+        said[:] = [*said[-1:], piece]
 
 
 def _failure(stderr: str) -> errors.HostFailure:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
 from dockermachine_osc.cloud import failures, groups, servers
@@ -55,14 +56,31 @@ def mark(connection: Connection, server_id: str, record: Record) -> None:
 
 
 def unmark(connection: Connection, server_id: str) -> None:
-    """Make a machine a server like any other; gone already is fine."""
+    """Make a machine a server like any other; gone already is fine.
+
+    What makes it one goes first, and the word that it was adopted last: cut
+    off at any point, no delete takes the server for one to be deleted.
+    """
+    compute = connection.compute
+    try:
+        with failures.step(f'read server {server_id}'):
+            metadata = compute.get_server(server_id).metadata or {}
+    except failures.ApiError as error:
+        if error.status not in _GONE:
+            raise
+        return
+    order = {f'{PREFIX}id': 0, f'{PREFIX}origin': 2}
+    ours = [key for key in metadata if key.startswith(PREFIX)]
+    _drop(server_id, compute.remove_tag_from_server, TAG)
+    for key in sorted(ours, key=lambda k: order.get(k, 1)):
+        _drop(server_id, compute.delete_server_metadata, [key])
+
+
+def _drop(server_id: str, call: Callable[..., Any], what: object) -> None:
+    """Take a mark off a server, if it is there."""
     try:
         with failures.step(f'unmark server {server_id}'):
-            compute = connection.compute
-            compute.remove_tag_from_server(server_id, TAG)
-            server = compute.get_server(server_id)
-            keys = [k for k in server.metadata or {} if k.startswith(PREFIX)]
-            compute.delete_server_metadata(server_id, keys)
+            call(server_id, what)
     except failures.ApiError as error:
         if error.status not in _GONE:
             raise
@@ -78,7 +96,12 @@ def open_to(connection: Connection, server_id: str, rules: Rules) -> str:
 
 
 def close_to(connection: Connection, server_id: str, group: str) -> None:
-    """Take a security group from a server again; gone already is fine."""
+    """Take a security group from a server again; gone already is fine.
+
+    :param group: the id, '' if none was added.
+    """
+    if not group:
+        return
     try:
         with failures.step(f'take security group {group} from the server'):
             connection.compute.remove_security_group_from_server(

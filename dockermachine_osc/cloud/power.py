@@ -89,7 +89,7 @@ def restart(
     if server.status in _WAKE:
         start(connection, server, deadline)
         return
-    if server.status not in ON:
+    if server.status not in ON or server.status in _OWNERS_AFFAIR:
         raise _refused(server, 'restarted')
     kind = 'HARD' if hard else 'SOFT'
     _act(connection, server, 'reboot_server', 'reboot', kind)

@@ -177,7 +177,8 @@ def findings(exit_code: int, lines: Iterable[str]) -> Findings:
     said = _said(lines)
     facts = [fact.partition(' ')[::2] for fact in said.get('fact', ())]
     known = dict(facts)
-    if exit_code not in (0, EXIT_CONFLICT, EXIT_INSTALL) or not known:
+    refused = (EXIT_CONFLICT, EXIT_INSTALL, EXIT_UNSUPPORTED)
+    if exit_code not in (0, *refused) or not known:
         raise _failure(exit_code, said)
     engine = known.get('engine', 'none')
     containers = known.get('containers', '')

@@ -8,7 +8,8 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc import engine, errors, interrupts, pki, store
+from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import (
     certificates,
     contexting,
@@ -49,6 +50,10 @@ def adopt(
     if not proposal.changes:
         return proposal.server
     folder = files.machine(proposal.server.name)
+    if folder.exists() and not proposal.server.record.id:
+        # Left by a machine of that name that is gone.
+        ours = str(local_record(folder).get('id') or '')
+        removal.remove_locally(folder, contexts, ours)
     with _taken_back(cloud, contexts, proposal, folder, steps):
         server = _prepare(cloud, folder, request, proposal, steps)
         authority = certificates.load_authority(folder)
@@ -74,13 +79,19 @@ def leave(
     :raises HostFailure: if the host cannot be reached; nothing is changed.
     """
     record = server.record
+    if server.status not in power.ON:
+        raise errors.InvalidRequest(
+            f"The changes on '{server.name}' cannot be taken back: it is "
+            f'{server.status}',
+            f'Start it first: openstack docker machine start {server.name}, '
+            'or delete it --with-server',
+        )
     settings = engine.EngineSettings(machine_id=record.id)
     parcel = engine.visit('leave', settings)
     steps.begin('Taking the changes on the host back')
     way = _known_way(record, folder)
     errand.run(way, folder, parcel, deadline, steps)
-    if record.security_group_id:
-        cloud.close_to(server.id, record.security_group_id)
+    cloud.close_to(server.id, record.security_group_id)
     cloud.unmark_server(server.id)
 
 
@@ -107,7 +118,7 @@ def _prepare(
         engine_source=request.engine_source,
         ssh_user=way.user,
         ssh_port=way.port,
-        host_key=proposal.findings.host_keys[0],
+        host_key=next(iter(proposal.findings.host_keys), ''),
         tls_sans=','.join(request.tls_sans),
         security_group_id=server.record.security_group_id,
     )
@@ -115,9 +126,10 @@ def _prepare(
     cloud.mark_server(server.id, record)
     if proposal.rules:
         steps.begin('Adding the security group')
-        group = cloud.open_to(server.id, proposal.rules)
-        record = record.replace(security_group_id=group)
-        cloud.write_record(server.id, record)
+        with interrupts.held():
+            group = cloud.open_to(server.id, proposal.rules)
+            record = record.replace(security_group_id=group)
+            cloud.write_record(server.id, record)
     return dataclasses.replace(server, record=record)
 
 
@@ -153,8 +165,12 @@ def _keep(
         name, warning = contexting.choose(contexts, cloud.name, server.name)
         if warning:
             steps.warn(warning)
-        if name:
-            contexting.write(contexts, folder, record, name)
+        try:
+            if name:
+                contexting.write(contexts, folder, record, name)
+        except errors.StoreFailure as error:
+            # The machine is ready, and env works: no reason to fail.
+            steps.warn(f'No Docker context was made: {error}')
     return server
 
 
@@ -191,13 +207,16 @@ def _undo(
     cloud: Cloud, proposal: Proposal, folder: MachineFolder, steps: Steps
 ) -> str:
     """Take back what was done so far; give what could not be."""
-    server = cloud.server(proposal.server.id)
-    if server is None or not server.record.id:
-        return ''
     try:
-        leave(cloud, server, folder, Deadline(120), steps)
+        server = cloud.server(proposal.server.id)
+        if server and server.record.id:
+            leave(cloud, server, folder, Deadline(120), steps)
     except errors.MachineError as error:
-        return f'Not all could be taken back: {error.message}'
+        return (
+            f'Not all could be taken back: {error.message}\n'
+            'To take the rest back: openstack docker machine delete '
+            f'{proposal.server.name}'
+        )
     return ''
 
 

@@ -14,7 +14,7 @@ from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.groups import EVERYWHERE, Rules
 from dockermachine_osc.machines import errand
 from dockermachine_osc.machines.machine import local_record
-from dockermachine_osc.record import READY, new_machine_id
+from dockermachine_osc.record import ADOPTED, READY, new_machine_id
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -83,17 +83,43 @@ def _eligible(
             f"Server '{server.name}' is {server.status}",
             f'Start it first: openstack server start {server.id}',
         )
-    ours = local_record(folder).get('id') if folder.exists() else None
-    if server.record.id and ours != server.record.id:
+    if server.record.id:
+        _check_machine(server, folder)
+    else:
+        _check_name(cloud, server, folder)
+    return server
+
+
+def _check_machine(server: MachineServer, folder: MachineFolder) -> None:
+    """Let only a machine through that was adopted from here."""
+    if server.record.origin != ADOPTED:
+        raise errors.InvalidRequest(
+            f"Server '{server.name}' is a machine already: it was created as "
+            'one',
+            'Set up what it lacks: openstack docker machine provision '
+            f'{server.name}',
+        )
+    if local_record(folder).get('id') != server.record.id:
         raise errors.NameTaken(
             f"Server '{server.name}' is a machine already, and its keys are "
             'not on this workstation',
             f'See it: openstack docker machine show {server.name}',
         )
-    if ours and not server.record.id:
-        # Left by a machine of that name that is gone.
-        folder.remove()
-    return server
+
+
+def _check_name(
+    cloud: Cloud, server: MachineServer, folder: MachineFolder
+) -> None:
+    """Refuse a name that a machine has, in the cloud or in the files."""
+    ours = str(local_record(folder).get('id') or '')
+    others = cloud.find(server.name) + (cloud.find(ours) if ours else [])
+    for other in others:
+        raise errors.NameTaken(
+            f"The name '{server.name}' is that of another machine: server "
+            f"{other.id}, '{other.name}'",
+            f'Give this server another: openstack server set --name <name> '
+            f'{server.id}',
+        )
 
 
 def _way(

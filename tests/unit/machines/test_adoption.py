@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server becomes a machine, and all is taken back if that fails."""
+
+import fixtures
+
+from dockermachine_osc import engine, errors, record
+from tests.unit import workbench
+from tests.unit.machines import adopting
+
+
+class TestAdopt(adopting.AdoptingTestCase):
+    def test_machine(self):
+        machine = self.adopt(tls_sans=('web1.example.org',))
+        self.assertEqual('running', machine.state)
+        self.assertEqual('web1', machine.context)
+        facts = self.machines.get('web1').server.record
+        self.assertEqual(record.ADOPTED, facts.origin)
+        self.assertEqual(record.READY, facts.state)
+        self.assertEqual(self.address, facts.address)
+        self.assertEqual('debian', facts.ssh_user)
+        self.assertEqual(adopting.KEY, facts.host_key)
+        self.assertEqual('28.2.2', facts.engine_version)
+        self.assertEqual('web1.example.org', facts.tls_sans)
+        self.assertEqual(['look', 'serve'], self.host.verbs())
+
+    def test_what_was_there_stays(self):
+        self.adopt()
+        self.assertEqual('alice', self.server['metadata']['owner'])
+        self.assertEqual(['prod', record.TAG], self.server['tags'])
+        self.assertEqual(self.group['id'], self.port['security_groups'][0])
+        self.assertEqual('web1', self.server['name'])
+
+    def test_group(self):
+        self.adopt(allow_cidrs=('192.0.2.0/24',))
+        _, ours = self.port['security_groups']
+        (rule,) = [
+            r
+            for r in self.fake.things['security-groups'][ours][
+                'security_group_rules'
+            ]
+            if r['direction'] == 'ingress'
+        ]
+        self.assertEqual('192.0.2.0/24', rule['remote_ip_prefix'])
+        self.assertEqual(2376, rule['port_range_min'])
+        facts = self.machines.get('web1').server.record
+        self.assertEqual(ours, facts.security_group_id)
+
+    def test_files(self):
+        self.adopt()
+        names = {path.rpartition('/')[2] for path in self.local()}
+        self.assertTrue(
+            {'ca.pem', 'ca-key.pem', 'cert.pem', 'key.pem'} <= names
+        )
+        self.assertNotIn('id_ed25519', names)
+        folder = self.files.machine('web1')
+        self.assertIn(adopting.KEY, folder.read('known_hosts').decode())
+
+    def test_key_of_the_user_is_remembered_not_copied(self):
+        key = self.folder / 'key'
+        key.write_text('secret')
+        self.adopt(ssh_key=key)
+        folder = self.files.machine('web1')
+        self.assertEqual(str(key), folder.load()['ssh_key'])
+        for path in folder.path.iterdir():
+            self.assertNotIn(b'secret', path.read_bytes())
+
+    def test_no_context(self):
+        machine = self.adopt(context=False)
+        self.assertEqual('', machine.context)
+        self.assertFalse(self.contexts.exists('web1'))
+
+    def test_context_of_somebody_else(self):
+        self.contexts.write('web1', 'ssh://x', '', 'b' * 32)
+        self.assertEqual(f'{self.cloud.name}-web1', self.adopt().context)
+
+    def test_host_that_tells_no_keys(self):
+        """As where sshd keeps them elsewhere, and ssh knows it anyway."""
+        self.host.lines['look'] = [
+            line for line in adopting.LOOK if 'hostkey' not in line
+        ]
+        self.assertEqual('running', self.adopt().state)
+
+    def test_twice(self):
+        self.adopt()
+        before, local = self.fake.holds(), self.local()
+        self.fake.log.clear()
+        self.host.visits.clear()
+        self.assertEqual('running', self.adopt().state)
+        self.assertEqual(['look'], self.host.verbs())
+        self.assertEqual([], self.fake.mutations())
+        self.assertHolds(before)
+        self.assertEqual(local, self.local())
+
+    def test_again_when_the_engine_is_silent(self):
+        first = self.adopt()
+        self.host.failures['ask'] = engine.EngineTimeout('Nobody')
+        second = self.adopt()
+        self.assertEqual(first.server.record.id, second.server.record.id)
+        self.assertEqual(2, self.host.verbs().count('serve'))
+
+    def test_again_fails_and_it_stays_a_machine(self):
+        self.adopt()
+        self.host.failures['ask'] = engine.EngineTimeout('Nobody')
+        self.host.failures['serve'] = errors.HostFailure('Cut off')
+        self.assertRaises(errors.HostFailure, self.adopt)
+        self.assertNotIn('leave', self.host.verbs())
+        self.assertTrue(self.machines.get('web1').folder)
+
+
+class TestTakenBack(adopting.AdoptingTestCase):
+    def setUp(self):
+        super().setUp()
+        self.before = self.fake.holds()
+
+    def fails(self, error=errors.MachineError):
+        raised = self.assertRaises(error, self.adopt)
+        self.assertHolds(self.before)
+        self.assertEqual([], self.local())
+        return raised
+
+    def test_refusals_of_the_cloud(self):
+        for pattern in (
+            'POST compute .*/metadata',
+            'PUT compute .*/tags/',
+            'POST network /v2.0/security-groups',
+            'POST network /v2.0/security-group-rules',
+            'POST compute .*/action',
+        ):
+            # The console is asked for before anything is changed.
+            if 'action' in pattern:
+                self.fake.on('POST network .*rules', self._no_joining)
+            else:
+                self.fake.refuse(pattern, 403, 'Not you')
+            said = str(self.fails(errors.CloudFailure))
+            self.assertIn('Not you', said, pattern)
+            self.assertIn("Server 'web1' was not adopted", said)
+            self.assertIn('All changes were taken back', said)
+
+    def _no_joining(self):
+        self.fake.refuse('POST compute .*/action', 403, 'Not you')
+
+    def test_last_word_to_the_cloud(self):
+        def refuse(*arguments):
+            self.fake.refuse('POST compute .*/metadata', 500, 'Broken')
+            return workbench.FACTS
+
+        self.useFixture(
+            fixtures.MonkeyPatch('dockermachine_osc.engine.wait_ready', refuse)
+        )
+        self.assertIn('Broken', str(self.fails(errors.CloudFailure)))
+        self.assertEqual('leave', self.host.verbs()[-1])
+
+    def test_host(self):
+        self.host.failures['serve'] = errors.HostFailure('Cut off')
+        self.assertIn('Cut off', str(self.fails(errors.HostFailure)))
+        self.assertEqual(['look', 'serve', 'leave'], self.host.verbs())
+
+    def test_engine_does_not_start(self):
+        self.host.lines['serve'] = ['tail boom', 'failed it does not run']
+        self.host.statuses['serve'] = 72
+        said = str(self.fails(errors.EngineFailure))
+        self.assertIn('it does not run', said)
+        self.assertIn('boom', said)
+
+    def test_engine_does_not_answer(self):
+        self.host.failures['wait_ready'] = engine.EngineTimeout('Nobody')
+        self.assertIn('Nobody', str(self.fails(errors.EngineFailure)))
+        self.assertEqual('leave', self.host.verbs()[-1])
+
+    def test_interrupted(self):
+        self.host.failures['serve'] = KeyboardInterrupt()
+        self.fails(KeyboardInterrupt)
+
+    def test_host_is_out_of_reach_from_then_on(self):
+        """What is known in the cloud stays, for delete to finish."""
+        self.host.failures['serve'] = errors.HostFailure('Cut off')
+        self.host.failures['leave'] = errors.HostFailure('No route')
+        said = str(self.assertRaises(errors.HostFailure, self.adopt))
+        for words in ('Cut off', 'No route', 'docker machine delete web1'):
+            self.assertIn(words, said)
+        del self.host.failures['leave']
+        self.delete()
+        self.assertHolds(self.before)
+        self.assertEqual([], self.local())
+
+
+class TestLeave(adopting.AdoptingTestCase):
+    def setUp(self):
+        super().setUp()
+        self.before = self.fake.holds()
+        self.adopt()
+
+    def test_delete(self):
+        self.assertTrue(self.delete())
+        self.assertHolds(self.before)
+        self.assertEqual([], self.local())
+        self.assertEqual('leave', self.host.verbs()[-1])
+
+    def test_group_goes_with_its_last_machine(self):
+        _, ours = self.port['security_groups']
+        other = self.fake.add_port(self.private, security_groups=[ours])
+        self.delete()
+        self.assertNotIn(ours, self.port['security_groups'])
+        self.assertIn(ours, self.fake.things['security-groups'])
+        self.assertEqual([ours], other['security_groups'])
+
+    def test_out_of_reach(self):
+        """Nothing is half done: it stays a machine."""
+        machine = self.fake.holds()
+        self.host.failures['leave'] = errors.HostFailure('No route')
+        self.assertRaises(errors.HostFailure, self.delete)
+        self.assertHolds(machine)
+        self.assertTrue(self.machines.get('web1').folder)
+
+    def test_off(self):
+        self.server['status'] = 'SHUTOFF'
+        error = self.assertRaises(errors.InvalidRequest, self.delete)
+        for words in ('is SHUTOFF', 'machine start web1', '--with-server'):
+            self.assertIn(words, str(error))
+        self.assertNotIn('leave', self.host.verbs())
+
+    def test_cut_off_in_the_middle(self):
+        for pattern in (
+            'POST compute .*/action',
+            'DELETE network .*/security-groups/',
+            'DELETE compute .*/tags/',
+        ):
+            self.fake.refuse(pattern, 500, 'Broken')
+            self.assertRaises(errors.CloudFailure, self.delete)
+            self.delete()
+            self.assertHolds(self.before)
+            self.assertEqual([], self.local())
+            self.adopt()
+
+    def test_cut_off_in_the_last_steps(self):
+        """No machine any more: whatever is left deletes no server."""
+        for key in ('id', 'address', 'origin'):
+            self.fake.refuse(f'DELETE .*/docker-machine:{key}', 500, 'Broken')
+            self.assertRaises(errors.CloudFailure, self.delete)
+            self.assertRaises(errors.InvalidRequest, self.delete)
+            self.adopt()
+            self.delete()
+            self.assertHolds(self.before)
+            self.adopt()
+
+    def test_with_server(self):
+        self.machines.delete('web1', 300, with_server=True)
+        self.assertEqual({}, self.fake.things['servers'])
+        self.assertNotIn('leave', self.host.verbs())
+        # What was there before stays, but for the server.
+        self.assertIn(self.port['id'], self.fake.things['ports'])
+        self.assertEqual(
+            self.before['floatingips'].keys(),
+            self.fake.things['floatingips'].keys(),
+        )
+        self.assertEqual([], self.local())
+
+    def test_server_was_deleted_by_others(self):
+        self.fake.things['servers'].clear()
+        self.port |= {'device_id': '', 'device_owner': ''}
+        self.assertTrue(self.delete())
+        self.assertEqual([], self.local())
+
+    def test_from_another_workstation(self):
+        """The agent may have a key; the host's stands in the metadata."""
+        self.files.machine('web1').remove()
+        self.delete()
+        self.assertHolds(self.before)
+        _, argv = self.host.visits[-1]
+        self.assertIn(self.address, argv)
+
+    def test_created_machine_is_deleted_whole(self):
+        self.create('made')
+        self.assertTrue(self.delete('made'))
+        names = [s['name'] for s in self.fake.things['servers'].values()]
+        self.assertEqual(['web1'], names)
