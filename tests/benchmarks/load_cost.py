@@ -41,7 +41,9 @@ IMPORTS = """
 import importlib.metadata, time
 from openstackclient import shell
 points = [
-    point for point in importlib.metadata.entry_points()
+    point
+    for group in ('openstack.cli.extension', 'openstack.docker_machine.v1')
+    for point in importlib.metadata.entry_points(group=group)
     if point.value.startswith('dockermachine_osc.')
 ]
 began = time.process_time()
