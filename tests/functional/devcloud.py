@@ -58,7 +58,7 @@ def project_id(cloud: str) -> str:
 
 
 def wait_for(
-    what: str, ask: Callable[[], _T | None], timeout: float = 60
+    what: str, ask: Callable[[], _T | None], timeout: float = 180
 ) -> _T:
     """Ask until the answer is true.
 
@@ -137,7 +137,7 @@ def clean(cloud: str, name: str) -> None:
     for server in servers:
         connection.compute.delete_server(server)
     for server in servers:
-        connection.compute.wait_for_delete(server, interval=0.3, wait=60)
+        connection.compute.wait_for_delete(server, interval=0.3, wait=180)
     network = connection.network
     for address in list(network.ips(project_id=project)):
         if _is_of(address.description, name):

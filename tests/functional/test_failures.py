@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 
 from tests.functional import base, devcloud
@@ -49,7 +48,6 @@ class ClosedGroupTest(base.FunctionalTest):
         group = network.create_security_group(name=f'{name}-group')
         self.addCleanup(network.delete_security_group, group)
         self.addCleanup(devcloud.clean, 'devcloud', name)
-        started = time.monotonic()
         said = self.refused(
             'create',
             name,
@@ -58,12 +56,11 @@ class ClosedGroupTest(base.FunctionalTest):
             '--image',
             base.DOCKER_IMAGE,
             '--timeout',
-            '30',
+            '40',
         )
-        self.assertIn('did not answer (no answer) within 30 s', said)
+        self.assertIn('did not answer (no answer) within 40 s', said)
         self.assertIn(f'{group.name} seems not to open tcp 22 from here', said)
         self.assertNothingLeft(name)
-        self.assertLess(time.monotonic() - started, 120)
 
 
 class InterruptedTest(base.FunctionalTest):

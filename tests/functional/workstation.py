@@ -17,7 +17,8 @@ import yaml
 
 from tests.functional import devcloud
 
-TIMEOUT = 180
+# Seconds; far more than anything takes on a machine that is not overloaded.
+TIMEOUT = 600
 # Settings of whoever runs the tests that would show through.
 _FOREIGN = ('OS_', 'DOCKER_', 'XDG_', 'SSH_', 'PYTHON', 'NO_PROXY')
 
