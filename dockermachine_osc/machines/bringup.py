@@ -73,10 +73,11 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
         if text is None:
             return facts
         facts = engine.read_console(text, draft.machine_id)
+        if facts.host_keys and (facts.login or draft.request.ssh_user):
+            # A failure is told better by the host itself: with its log.
+            return facts
         if facts.failure:
             raise errors.EngineFailure(facts.failure)
-        if facts.host_keys and (facts.login or draft.request.ssh_user):
-            return facts
         silent = deadline.elapsed > CONSOLE_PATIENCE
         if silent and not host.probe(draft.record.address, _ssh_port(draft)):
             return facts
