@@ -48,9 +48,8 @@ class TestAdopt(adopting.AdoptingTestCase):
     def test_files(self):
         self.adopt()
         names = {path.rpartition('/')[2] for path in self.local()}
-        self.assertTrue(
-            {'ca.pem', 'ca-key.pem', 'cert.pem', 'key.pem'} <= names
-        )
+        secrets = {'ca.pem', 'ca-key.pem', 'cert.pem', 'key.pem'}
+        self.assertEqual(set(), secrets - names)
         self.assertNotIn('id_ed25519', names)
         folder = self.files.machine('web1')
         self.assertIn(adopting.KEY, folder.read('known_hosts').decode())

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers that somebody has made without this program, to be adopted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import typing
+
+from tests.functional import base, devcloud
+from tests.functional.workstation import Result, Workstation
+
+# What adopting must never change, of the many things `docker info` says.
+_SETTINGS = (
+    'ID',
+    'Driver',
+    'LoggingDriver',
+    'CgroupDriver',
+    'LiveRestoreEnabled',
+    'Labels',
+    'DockerRootDir',
+    'DefaultRuntime',
+    'ServerVersion',
+)
+# key.json is the engine's own: packages leave it behind.
+_HOST = """\
+hostname; dpkg-query -W; cd /etc; find docker systemd/system/docker* -type f \\
+! -name key.json -exec cksum {} + 2>/dev/null || :
+"""
+# Containers with the start of their first process, images, volumes.
+_ENGINE = """\
+docker info -f '{{json .}}'
+docker inspect -f '{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}} \\
+{{.State.Pid}} {{.Config.Image}}' $(docker ps -aq --no-trunc | sort)
+docker images --no-trunc -q
+docker volume ls -q
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """A server with a floating IP, open for SSH and nothing else.
+
+    :param key: the private key of its user `debian`.
+    """
+
+    id: str
+    name: str
+    address: str
+    key: pathlib.Path
+
+    def run(self, *command: str) -> str:
+        """Run a command in it as root; gives what it prints."""
+        return devcloud.in_guest(self.id, *command)
+
+    def shell(self, script: str) -> str:
+        """Run a shell script in it as root."""
+        return self.run('sh', '-euc', script)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file in it, and the folders above."""
+        self.run(
+            *('sh', '-euc', 'mkdir -p "${1%/*}"; printf %s "$2" >"$1"'),
+            *('sh', path, text),
+        )
+
+    def ssh(
+        self, here: Workstation, command: str, stdin: bytes = b''
+    ) -> Result:
+        """Run a command in it over SSH, as its owner did so far."""
+        return here.run(
+            *('ssh', '-F', 'none', '-o', 'BatchMode=yes', '-o'),
+            *(
+                'StrictHostKeyChecking=no',
+                '-o',
+                'UserKnownHostsFile=/dev/null',
+            ),
+            *('-o', 'LogLevel=ERROR', '-i', str(self.key)),
+            *(f'debian@{self.address}', command),
+            stdin=stdin,
+        )
+
+    # ------------------------------------------------------------ its state
+
+    def groups(self) -> list[str]:
+        """The security groups of its only port."""
+        (port,) = devcloud.connect().network.ports(device_id=self.id)
+        return sorted(port.security_group_ids)
+
+    def engine_start(self) -> str:
+        """When the engine was started, to the microsecond."""
+        return self.run(
+            *('systemctl', 'show', '--value', '-p'),
+            *('ExecMainStartTimestampMonotonic', 'docker.service'),
+        ).strip()
+
+    def host(self) -> set[str]:
+        """What is the host's own: name, packages, units, settings."""
+        return set(self.shell(_HOST).splitlines())
+
+    def engine(self) -> dict[str, typing.Any]:
+        """How the engine is set, and what it holds, by its own word."""
+        info, held = self.shell(_ENGINE).split('\n', 1)
+        said = json.loads(info)
+        return {
+            **{key: said[key] for key in _SETTINGS},
+            'Mirrors': said['RegistryConfig']['Mirrors'],
+            'holds': held,
+        }
+
+
+class ServerTest(base.FunctionalTest):
+    """A test that boots servers of its own."""
+
+    def boot(self, prefix: str, image: str = base.DOCKER_IMAGE) -> Server:
+        """Boot a server, as somebody did long ago with `server create`."""
+        name = self.name(prefix)
+        connection = devcloud.connect('devcloud')
+        key = self._key(name)
+        group = connection.network.create_security_group(name=name)
+        self.addCleanup(connection.network.delete_security_group, group.id)
+        connection.network.create_security_group_rule(
+            security_group_id=group.id,
+            direction='ingress',
+            protocol='tcp',
+            port_range_min=22,
+            port_range_max=22,
+        )
+        port = connection.network.create_port(
+            network_id=_found(connection.network.find_network('private')),
+            security_group_ids=[group.id],
+        )
+        self.addCleanup(connection.network.delete_port, port.id)
+        external = _found(connection.network.find_network('public'))
+        address = connection.network.create_ip(
+            floating_network_id=external, port_id=port.id
+        )
+        self.addCleanup(connection.network.delete_ip, address.id)
+        compute = connection.compute
+        server = compute.create_server(
+            name=name,
+            image_id=_found(compute.find_image(image)),
+            flavor_id=_found(compute.find_flavor('m1.small')),
+            networks=[{'port': port.id}],
+            key_name=name,
+        )
+        # Before its port goes.
+        self.addCleanup(devcloud.clean, 'devcloud', name)
+        compute.wait_for_server(server, interval=0.3, wait=120)
+        found = Server(server.id, name, address.floating_ip_address, key)
+        devcloud.wait_for('cloud-init is done', lambda: _booted(found))
+        return found
+
+    def _key(self, name: str) -> pathlib.Path:
+        file = self.here.home / name
+        self.here.run(
+            'ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', str(file)
+        )
+        compute = devcloud.connect('devcloud').compute
+        public = file.with_suffix('.pub').read_text()
+        compute.create_keypair(name=name, public_key=public)
+        self.addCleanup(compute.delete_keypair, name)
+        return file
+
+    def configure_ssh(self, config: pathlib.Path) -> None:
+        """Have a user whose ~/.ssh/config is this file."""
+        program = self.here.home / 'bin' / 'ssh'
+        program.parent.mkdir()
+        found = shutil.which('ssh')
+        program.write_text(f'#!/bin/sh\nexec {found} -F "{config}" "$@"\n')
+        program.chmod(0o755)
+        path = f'{program.parent}{os.pathsep}{self.here.env["PATH"]}'
+        self.here.env['PATH'] = path
+
+    def assertUnchanged(self, before: set[str], server: Server) -> None:
+        """Assert that a host is as it was."""
+        self.assertEqual({}, differences(before, server.host()))
+
+    def adopt(self, server: Server, *options: str) -> Result:
+        """Adopt a server with the key that it was made with."""
+        return self.here.machine(
+            *('adopt', server.name, '--ssh-user', 'debian'),
+            *('--ssh-key', str(server.key), *options, '-f', 'json'),
+        )
+
+
+def differences(before: set[str], after: set[str]) -> dict[str, set[str]]:
+    """What of a host has come and gone; nothing is an empty dictionary."""
+    found = {'gone': before - after, 'come': after - before}
+    return {key: value for key, value in found.items() if value}
+
+
+def _found(resource: typing.Any) -> str:
+    """The id of what the devcloud was seeded with."""
+    if resource is None:
+        raise AssertionError('the devcloud lacks what it was seeded with')
+    return str(resource.id)
+
+
+def _booted(server: Server) -> bool:
+    path = '/run/cloud-init/result.json'
+    return server.shell(f'test -e {path} && echo yes || :') == 'yes\n'
