@@ -11,7 +11,7 @@ from tests.functional.workstation import Result
 
 _KEPT = """\
 #!/bin/sh
-systemctl mask docker.service docker.socket
+systemctl mask docker.service
 """
 
 
@@ -204,8 +204,7 @@ class ProvisionTest(base.FunctionalTest):
         (machine,) = [m for m in listed if m['Name'] == name]
         self.assertEqual('creating', machine['State'])
         devcloud.in_guest(
-            machine['ID'],
-            *('systemctl', 'unmask', 'docker.service', 'docker.socket'),
+            machine['ID'], 'systemctl', 'unmask', 'docker.service'
         )
         self.here.machine('provision', name)
         self.assertEqual('running\n', self.here.machine('status', name).out)
