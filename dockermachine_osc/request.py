@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dockermachine_osc import errors
+from dockermachine_osc.record import VALUE_LIMIT
 from dockermachine_osc.store import check_name
 
 #: Where an engine can come from, beside the URL of an install script.
@@ -129,8 +130,7 @@ class CreateRequest:
             raise errors.InvalidRequest(
                 f'--ssh-key {self.ssh_key}: no such file'
             )
-        for name in self.tls_sans:
-            check_san(name)
+        check_sans(self.tls_sans)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,8 +164,7 @@ class AdoptRequest:
             )
         for cidr in self.allow_cidrs:
             check_cidr(cidr)
-        for name in self.tls_sans:
-            check_san(name)
+        check_sans(self.tls_sans)
         check_engine(self.engine_source, self.engine_version)
 
 
@@ -191,6 +190,20 @@ def check_floating_ip(address: str) -> None:
             'List those that are free: openstack floating ip list '
             '--status DOWN',
         ) from None
+
+
+def check_sans(names: tuple[str, ...]) -> None:
+    """Raise InvalidRequest unless all can stand in a certificate.
+
+    They are kept in one metadata item, for the certificate's renewal.
+    """
+    for name in names:
+        check_san(name)
+    if len(','.join(names)) > VALUE_LIMIT:
+        raise errors.InvalidRequest(
+            f'The names of --tls-san have more than {VALUE_LIMIT} characters '
+            'together'
+        )
 
 
 def check_san(name: str) -> None:

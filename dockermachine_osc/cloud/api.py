@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
@@ -106,7 +107,11 @@ class Cloud:
     def server_named(self, name: str) -> str:
         """Give the id of any server of that name, ours or not; '' if none."""
         with failures.step(f'look for server {name}'):
-            found = self._connection.compute.servers(details=False, name=name)
+            # Nova takes the name for a regular expression.
+            pattern = re.sub(r'([][(){}.*+?^$|\\])', r'\\\1', name)
+            found = self._connection.compute.servers(
+                details=False, name=pattern
+            )
             return next((s.id for s in found if s.name == name), '')
 
     def server(self, server_id: str) -> MachineServer | None:

@@ -132,11 +132,7 @@ def image(wanted: str, survey: Survey) -> Choice[Image]:
 
 
 def _serves(candidate: Image) -> bool:
-    return (
-        candidate.status == 'active'
-        and not candidate.is_hidden
-        and candidate.os_distro in LOGIN_USERS
-    )
+    return candidate.status == 'active' and candidate.os_distro in LOGIN_USERS
 
 
 def _newest(images: Sequence[Image]) -> list[Image]:

@@ -93,14 +93,18 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
     else:
         network = choices.network(request.network, survey, exits)
         network_id = str(network.resource.id)
+    floating_ip = _floating_ip(request, survey, port)
+    external = None
+    if not floating_ip:
+        external = _external(survey, exits, network_id)
     plan = Plan(
         image=image,
         flavor=flavor,
         network=network,
         network_id=network_id,
         port=port,
-        external=_external(request, survey, exits, network_id),
-        floating_ip=_floating_ip(survey),
+        external=external,
+        floating_ip=floating_ip,
         rules=wanted_rules(request),
         named_groups=_named_groups(request, survey),
         known_groups=() if request.security_groups else survey.groups,
@@ -200,13 +204,10 @@ def _exits(
 
 
 def _external(
-    request: CreateRequest,
-    survey: Survey,
-    exits: set[str] | None,
-    network_id: str,
+    survey: Survey, exits: set[str] | None, network_id: str
 ) -> Network | None:
     """Choose where a new floating IP comes from."""
-    if exits is None or survey.floating_ip:
+    if exits is None:
         return None
     reachable = choices.gateways(survey).get(network_id, set()) & exits
     found = [n for n in survey.networks if n.id in (reachable or exits)]
@@ -220,8 +221,16 @@ def _external(
     )
 
 
-def _floating_ip(survey: Survey) -> FloatingIP | None:
+def _floating_ip(
+    request: CreateRequest, survey: Survey, port: Port | None
+) -> FloatingIP | None:
+    """Give the floating IP that the user has named, or has on the port."""
+    if request.no_floating_ip:
+        return None
     found = survey.floating_ip
+    for address in survey.addresses:
+        if port and address.port_id == port.id:
+            return _same(found, address)
     if found and found.port_id:
         raise errors.InvalidRequest(
             f'Floating IP {found.floating_ip_address} is in use: it belongs '
@@ -230,6 +239,15 @@ def _floating_ip(survey: Survey) -> FloatingIP | None:
             '--status DOWN',
         )
     return found
+
+
+def _same(wanted: FloatingIP | None, there: FloatingIP) -> FloatingIP:
+    if wanted and wanted.id != there.id:
+        raise errors.InvalidRequest(
+            f'The port has floating IP {there.floating_ip_address} already',
+            'Leave --floating-ip out to use that',
+        )
+    return there
 
 
 def _named_groups(

@@ -59,6 +59,7 @@ class Survey:
     keypair: Keypair | None = None
     ports: tuple[Port, ...] = ()
     floating_ip: FloatingIP | None = None
+    addresses: tuple[FloatingIP, ...] = ()
 
 
 _Question = Callable[[], Any]
@@ -157,6 +158,9 @@ def _network_questions(
         questions['groups'] = lambda: groups.find(connection, rules)
     if request.port:
         questions['ports'] = lambda: _ports(connection, request.port)
+        questions['addresses'] = _listing(
+            'list floating IPs', lambda: network.ips(project_id=project_id)
+        )
     if request.floating_ip:
         questions['floating_ip'] = lambda: _floating_ip(
             connection, request.floating_ip
@@ -201,7 +205,11 @@ def _images(connection: Connection, wanted: str) -> tuple[Image, ...]:
         elif wanted:
             found = tuple(images.images(name=wanted))
         return found or tuple(
-            images.images(limit=_IMAGES_A_PAGE, status='active')
+            # One page: the SDK would ask for a second one to see that it
+            # is empty.
+            images.images(
+                limit=_IMAGES_A_PAGE, status='active', paginated=False
+            )
         )
 
 

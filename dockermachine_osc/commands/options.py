@@ -105,7 +105,6 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 #: What is set on the command line makes these defaults meaningless.
 _OVERRIDES = {
     'port': ('network', 'security_groups', 'allow_cidrs'),
-    'network': ('network',),
     'security_groups': ('allow_cidrs',),
     'allow_cidrs': ('security_groups',),
     'no_floating_ip': ('external_network',),

@@ -180,6 +180,9 @@ def _port(cloud: Cloud, draft: Draft) -> tuple[Port, str]:
 def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
     """Give the floating address and its id, or two empty texts."""
     plan, name = draft.plan, draft.request.name
+    if plan.floating_ip and plan.floating_ip.port_id:
+        # It is on the user's port, and stays there whatever happens.
+        return str(plan.floating_ip.floating_ip_address), ''
     if plan.floating_ip:
         draft.attached = (plan.floating_ip.id, port.id)
         taken = cloud.attach_floating_ip(plan.floating_ip, port)

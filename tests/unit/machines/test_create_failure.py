@@ -135,10 +135,16 @@ class TestFailure(workbench.MachinesTestCase):
         self.assertTakenBack(['No way'], port='p')
 
     def test_users_port_that_has_an_address(self):
+        """It is used, and still there after a failure and after delete."""
         port = self.fake.add_port(self.private, name='p')
         self.fake.add_floating_ip(self.public, port_id=port['id'])
         self.before = self.fake.holds()
-        self.assertTakenBack(['already has a floating IP'], port='p')
+        self.guest.failures['connect'] = errors.HostFailure('No way')
+        self.assertTakenBack(['No way'], port='p')
+        self.guest.failures.clear()
+        self.create(port='p')
+        self.assertTrue(self.delete())
+        self.assertHolds(self.before)
 
     def test_kept_on_failure(self):
         self.guest.failures['connect'] = errors.HostFailure('No way')
