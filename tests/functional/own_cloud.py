@@ -29,7 +29,9 @@ HOME = os.environ.get('DEVCLOUD_HOME') or '/var/lib/devcloud'
 UP_LIMIT = 600
 # Seconds in which something must have come about, at the latest.
 SOON = 60
-# Seconds after which an answer is not expected any more.
+# Seconds that an answer may take on a busy machine, and after which none is
+# expected where there should be none.
+PATIENCE = 5.0
 SILENCE = 1.0
 
 
@@ -37,12 +39,14 @@ class Failure(Exception):
     """A command that should have worked did not; the text is its output."""
 
 
-def soon(condition: Callable[[], Any], what: str) -> Any:
-    """The first true value of a condition that must come about."""
+def soon(
+    get: Callable[[], Any], what: str, good: Callable[[Any], Any] = bool
+) -> Any:
+    """The first good value of something that must come about."""
     end = time.monotonic() + SOON
-    while not (value := condition()):
+    while not good(value := get()):
         if time.monotonic() > end:
-            raise Failure(f'not within {SOON} s: {what}')
+            raise Failure(f'not within {SOON} s: {what}; now: {value!r}')
         time.sleep(0.05)
     return value
 
@@ -78,6 +82,10 @@ class Cloud:
             **extra,
         }
         self.directory = pathlib.Path(HOME, 'clouds', str(port))
+
+    def free_cidr(self) -> str:
+        """A subnet that no other cloud has; settings.py uses 10.0 to 10.204."""
+        return f'10.240.{self.port // 10 % 256}.0/24'
 
     def launch(self, *arguments: str) -> str:
         """Run the launcher; returns what it prints."""
@@ -132,19 +140,24 @@ class Cloud:
         )
 
 
-def answer(address: str, port: int) -> str | None:
+def answer(address: str, port: int, patience: float = PATIENCE) -> str | None:
     """What a server says to this machine: None for silence.
 
     :returns: 'refused' if the port is closed but not filtered
     """
     try:
-        with socket.create_connection((address, port), SILENCE) as talk:
+        with socket.create_connection((address, port), patience) as talk:
             talk.sendall(b'?\n')
             return talk.recv(100).decode()
     except ConnectionRefusedError:
         return 'refused'
     except OSError:
         return None
+
+
+def is_silent(address: str, port: int) -> bool:
+    """Nobody answers this machine, nor refuses."""
+    return answer(address, port, SILENCE) is None
 
 
 class _Greeter(socketserver.StreamRequestHandler):

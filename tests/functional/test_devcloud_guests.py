@@ -436,14 +436,14 @@ class Servers(base.BaseTestCase):
         """DHCP is what Neutron makes of no words; name servers, too."""
         network = self.demo.network.create_network(name='mine')
         self.demo.network.create_subnet(
-            network_id=network.id, ip_version=4, cidr='10.254.7.0/24'
+            network_id=network.id, ip_version=4, cidr=self.cloud.free_cidr()
         )
         self.addCleanup(self.demo.network.delete_network, network)
         server = self.wait(
             self.create(self.image(), networks=[{'uuid': network.id}])
         )
         own_cloud.soon(
-            lambda: '10.254.7.' in self.addresses(server), 'address'
+            lambda: 'inet 10.240.' in self.addresses(server), 'address'
         )
         self.assertIn(
             'nameserver',

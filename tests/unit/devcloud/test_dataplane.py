@@ -347,6 +347,13 @@ class Rendering(DataPlaneTest):
             '\n'.join(self.chain('entering')),
         )
 
+    def test_only_own_guests_are_hidden(self) -> None:
+        """Another cloud may have the same addresses."""
+        for line in self.chain('source')[1:]:
+            self.assertTrue(
+                line.startswith(('iifname "d19500t', 'oifname "d19500t')), line
+            )
+
     def test_host_ports(self) -> None:
         closed = self.chain('to_host')
         opened = self.chain('to_host', host_ports=('8080', '8081'))

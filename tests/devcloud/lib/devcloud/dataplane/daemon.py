@@ -26,6 +26,8 @@ from devcloud.guest import errors, lifecycle
 
 POLL_S = 0.1
 RETRY_S = 1.0
+# Between two looks whether the rules are still there.
+CHECK_S = 2.0
 HOST_PORTS = 'DEVCLOUD_HOST_PORTS'
 
 
@@ -54,6 +56,7 @@ class DataPlane:
         self._seen: tuple[int, links.Devices] | None = None
         self._applied: tuple[model.State, links.Devices] | None = None
         self._rules = ''
+        self._next_check = 0.0
 
     def step(self) -> None:
         """Apply what is wanted if something was committed, or plugged.
@@ -62,6 +65,10 @@ class DataPlane:
         :raises sqlite3.Error: when the database cannot be read
         :raises OSError: when a device goes meanwhile
         """
+        if self._lost_rules():
+            _say('the rules are gone: somebody has flushed them')
+            self._seen = self._applied = None
+            self._rules = ''
         seen = self._source.version(), links.taps()
         if seen == self._seen:
             return
@@ -69,6 +76,14 @@ class DataPlane:
         if wanted != self._applied:
             self._apply(wanted[0])
         self._seen, self._applied = seen, wanted
+
+    def _lost_rules(self) -> bool:
+        """Looks now and then; "nft flush ruleset" is part of a reload."""
+        now = time.monotonic()
+        if not self._rules or now < self._next_check:
+            return False
+        self._next_check = now + CHECK_S
+        return not links.has_rules(self._policy.table)
 
     def _apply(self, state: model.State) -> None:
         began = time.monotonic()

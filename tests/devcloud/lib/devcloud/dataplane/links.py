@@ -160,6 +160,12 @@ def remove(table: str) -> None:
             process.run('ip', 'link', 'del', device, check=False)
 
 
+def has_rules(table: str) -> bool:
+    """Whether the cloud's table is there."""
+    shown = process.run('nft', 'list', 'tables', check=False).stdout
+    return f'table inet {table}' in shown.splitlines()
+
+
 def load_rules(text: str) -> None:
     """Replace the table.
 

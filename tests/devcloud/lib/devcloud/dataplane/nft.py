@@ -228,12 +228,11 @@ def _source(state: model.State) -> list[str]:
             f'oifname "{names.all_taps()}" ct status dnat '
             f'snat ip to ip saddr map {pairs}'
         )
-    cidrs = [s.cidr for n in state.with_gateway() for s in n.subnets]
-    if cidrs:
-        lines.append(
-            f'oifname != "{names.all_taps()}" ip saddr '
-            f'{_set(cidrs)} masquerade'
-        )
+    if state.with_gateway():
+        # 'crossing' lets out only who has a router.  The port it came in by
+        # is named, too: another cloud may have the same addresses
+        ours = names.all_taps()
+        lines.append(f'iifname "{ours}" oifname != "{ours}" masquerade')
     return lines
 
 
