@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 _GROUP_TRIES = 3
 _GONE = 404
+#: How Neutron refuses to delete a port that is bound to a server, and for
+#: how many seconds that is waited for.
+_HELD = (403, 409)
+_NOVA_LETS_GO = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -282,8 +286,24 @@ class Cloud:
         """Wait until a server is gone."""
         servers.wait_gone(self._connection, server_id, deadline)
 
-    def delete_marked(self, resource: Marked) -> None:
-        """Delete a port or floating IP; gone already is fine."""
+    def delete_marked(self, resource: Marked, deadline: Deadline) -> None:
+        """Delete a port or floating IP; gone already is fine.
+
+        Nova holds on to a port for a moment after the server is gone, if
+        that was deleted while it was being built; Neutron then says no.
+        """
+        if resource.kind != 'port':
+            return self._delete(resource)
+        patience = Deadline(min(_NOVA_LETS_GO, deadline.remaining))
+        for _ in patience.polls():
+            try:
+                return self._delete(resource)
+            except failures.ApiError as error:
+                if error.status not in _HELD or not patience.remaining:
+                    raise
+        return self._delete(resource)
+
+    def _delete(self, resource: Marked) -> None:
         network = self._connection.network
         remove = {
             'floating IP': network.delete_ip,

@@ -39,12 +39,14 @@ def remove_from_cloud(
         cloud.delete_server(server.id)
     marked = [m for m in cloud.marked() if m.machine_id == machine_id]
     # Addresses need not wait for the server; a port that it uses must.
-    problems = _delete(cloud, _of_kind(marked, 'floating IP'), removed)
+    problems = _delete(
+        cloud, _of_kind(marked, 'floating IP'), removed, deadline
+    )
     if server:
         cloud.wait_server_gone(server.id, deadline)
         removed.insert(0, f'server {server.id}')
         _release(cloud, server, marked)
-    problems += _delete(cloud, _of_kind(marked, 'port'), removed)
+    problems += _delete(cloud, _of_kind(marked, 'port'), removed, deadline)
     removed += [f'security group {g}' for g in cloud.remove_unused_groups()]
     if problems:
         raise errors.CloudFailure('\n'.join(str(p) for p in problems))
@@ -65,13 +67,16 @@ def _of_kind(marked: Iterable[Marked], kind: str) -> list[Marked]:
 
 
 def _delete(
-    cloud: Cloud, resources: list[Marked], removed: list[str]
+    cloud: Cloud,
+    resources: list[Marked],
+    removed: list[str],
+    deadline: Deadline,
 ) -> list[errors.CloudFailure]:
     """Delete each, going on after a failure; give the failures."""
     problems = []
     for resource in resources:
         try:
-            cloud.delete_marked(resource)
+            cloud.delete_marked(resource, deadline)
             removed.append(f'{resource.kind} {resource.label}')
         except errors.CloudFailure as error:
             problems.append(error)

@@ -293,6 +293,15 @@ class TestFailure(workbench.MachinesTestCase):
         legs = [p['device_owner'] for p in self.fake.things['ports'].values()]
         self.assertEqual(['network:router_interface'], legs)
 
+    def test_port_that_nova_holds_for_a_moment(self):
+        """As after the delete of a server that was being built."""
+        before = self.fake.holds()
+        self.create()
+        for status in (403, 409):
+            self.fake.refuse('DELETE network /v2.0/ports', status, 'Bound')
+        self.assertTrue(self.delete())
+        self.assertHolds(before)
+
     def test_deleted_by_somebody_else_meanwhile(self):
         before = self.fake.holds()
         self.create()
