@@ -84,7 +84,7 @@ class Cloud:
         self.directory = pathlib.Path(HOME, 'clouds', str(port))
 
     def free_cidr(self) -> str:
-        """A subnet that no other cloud has; settings.py uses 10.0 to 10.204."""
+        """A subnet that no other cloud has: theirs are 10.0 to 10.204."""
         return f'10.240.{self.port // 10 % 256}.0/24'
 
     def launch(self, *arguments: str) -> str:

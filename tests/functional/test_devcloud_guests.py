@@ -401,10 +401,7 @@ class Servers(base.BaseTestCase):
         self.assertEqual('12', self.version(server))
         self.demo.compute.rebuild_server(server, self.image('debian-13').id)
         own_cloud.soon(
-            lambda: (
-                self.cloud.guest('show', server.id).returncode == 0
-                and self.cloud.show(server.id)['base'].startswith('debian13')
-            ),
+            lambda: '"debian13-' in self.cloud.guest('show', server.id).stdout,
             'rebuilt',
         )
         self.wait(server)

@@ -164,14 +164,22 @@ class Supervisor:
     @contextlib.contextmanager
     def _cleaned_up(self) -> Iterator[None]:
         name = self.config.name
+        # open, or a directory of its name might get its inode, too
+        own = os.open(instance.directory(name), os.O_RDONLY | os.O_CLOEXEC)
         try:
             yield
         finally:
-            ports.disconnect(name)
-            cgroups.kill(name)
-            cgroups.remove(name)
-            self.state.update(leader=None, supervisor=None)
-            self._publish()
+            # a guest whose directory was removed was swept, and what has its
+            # name now is another
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(
+                    instance.directory(name).stat(), os.fstat(own)
+                ):
+                    ports.disconnect(name)
+                    cgroups.kill(name)
+                    cgroups.remove(name)
+                    self.state.update(leader=None, supervisor=None)
+                    self._publish()
 
     def _mount(self) -> None:
         name = self.config.name

@@ -18,7 +18,7 @@ import tempfile
 import typing
 
 import nova.conf
-from nova import exception
+from nova import exception, objects
 from nova.compute import power_state
 from nova.virt import driver, hardware
 
@@ -180,10 +180,20 @@ class NspawnDriver(driver.ComputeDriver):
                 )
             if not power_on:
                 _guest('stop', instance.uuid, '--force')
+            self._remove_if_deleted(context, instance)
         except (GuestCommandError, handover.NoBridgeError) as error:
             raise exception.BuildAbortException(
                 instance_uuid=instance.uuid, reason=str(error)
             ) from None
+
+    @staticmethod
+    def _remove_if_deleted(context: typing.Any, instance: typing.Any) -> None:
+        """Nova does not keep a deletion from overtaking a rebuild."""
+        try:
+            objects.Instance.get_by_uuid(context, instance.uuid)
+        except exception.InstanceNotFound:
+            _guest('destroy', instance.uuid, allowed=(NO_SUCH,))
+            raise
 
     @staticmethod
     def _base(instance: typing.Any) -> str:
