@@ -164,7 +164,7 @@ def _tls_failure(error: ssl.SSLError, where: str) -> errors.EngineFailure:
             f'The certificate at {where} is not the one of this machine: '
             f'{error.verify_message}.'
         )
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return EngineUnreachable(f'{where} hung up during the TLS handshake.')
     reason = (error.reason or str(error)).lower().replace('_', ' ')
     if 'alert' in reason and re.search('cert|unknown ca|denied', reason):
