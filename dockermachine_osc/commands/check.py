@@ -9,6 +9,8 @@ from typing import Any
 
 from dockermachine_osc.commands import base, options
 
+#: Seconds for each link.
+_LINK_TIMEOUT = 5.0
 _COLUMNS = ('Link', 'Holds', 'Detail', 'What To Type')
 
 
@@ -30,8 +32,8 @@ class CheckMachine(base.Lister):
             '--timeout',
             metavar='<seconds>',
             type=options.seconds,
-            default=5.0,
-            help='Time for each link (default: %(default)g)',
+            default=_LINK_TIMEOUT,
+            help=f'Time for each link (default: {_LINK_TIMEOUT:g})',
         )
         return parser
 

@@ -38,7 +38,7 @@ class ForEach(base.Command):
             metavar='<seconds>',
             type=options.seconds,
             default=self.timeout,
-            help='Time for each machine (default: %(default)g)',
+            help=f'Time for each machine (default: {self.timeout:g})',
         )
         return parser
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from dockermachine_osc.commands import base, fields, options
 
+#: Seconds for all engines together.
+_ENGINE_TIMEOUT = 5.0
+
 
 class ListMachine(base.Lister):
     """List the machines of the project
@@ -30,9 +33,9 @@ class ListMachine(base.Lister):
             '--timeout',
             metavar='<seconds>',
             type=options.seconds,
-            default=5.0,
+            default=_ENGINE_TIMEOUT,
             help='With --long, time for all engines together to answer '
-            '(default: %(default)g)',
+            f'(default: {_ENGINE_TIMEOUT:g})',
         )
         return parser
 
