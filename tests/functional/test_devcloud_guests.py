@@ -182,6 +182,7 @@ class Commands(base.BaseTestCase):
         second = own_cloud.Cloud(own_cloud.free_base(self.cloud.port + 10))
         second.directory.mkdir(parents=True)
         self.addCleanup(shutil.rmtree, second.directory, True)
+        self.addCleanup(second.guest, 'sweep')
         self.addCleanup(second.guest, 'destroy', 'one')
         second.guest_works(
             'start',
