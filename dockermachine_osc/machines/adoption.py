@@ -8,21 +8,17 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, interrupts, pki, store
+from dockermachine_osc import engine, errors, interrupts, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import (
     certificates,
     contexting,
     errand,
+    provision,
     removal,
 )
 from dockermachine_osc.machines.machine import local_facts, local_record
-from dockermachine_osc.record import (
-    ADOPTED,
-    READY,
-    Record,
-    new_machine_id,
-)
+from dockermachine_osc.record import ADOPTED, Record, new_machine_id
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -56,15 +52,9 @@ def adopt(
         removal.remove_locally(folder, contexts, ours)
     with _taken_back(cloud, contexts, proposal, folder, steps):
         server = _prepare(cloud, folder, request, proposal, steps)
-        authority = certificates.load_authority(folder)
-        issued = certificates.serve(server, folder, authority, deadline, steps)
-        steps.begin('Waiting for the engine')
-        answer = errand.prove(server.record, folder.path, deadline)
-        record = certificates.described(server.record, folder, issued).replace(
-            state=READY, engine_version=answer.version
-        )
-        cloud.write_record(server.id, record)
-    return _keep(cloud, contexts, request, folder, server, record, steps)
+        server = provision.make_ready(cloud, server, folder, deadline, steps)
+    _keep(cloud, contexts, request, folder, server, steps)
+    return server
 
 
 def leave(
@@ -136,18 +126,15 @@ def _prepare(
 def _make_keys(
     folder: MachineFolder, request: AdoptRequest, name: str
 ) -> None:
-    authority = pki.Authority.create(name)
-    client = authority.client(f'{name} client')
+    _, secrets = certificates.new_secrets(name)
     folder.create()
     key = request.ssh_key
     folder.save(
         {'id': new_machine_id()}
         | ({'ssh_key': str(key.absolute())} if key else {})
     )
-    folder.write(store.CA_KEY, authority.key)
-    folder.write(store.CA, authority.certificate)
-    folder.write(store.KEY, client.key)
-    folder.write(store.CERT, client.certificate)
+    for filename, secret in secrets.items():
+        folder.write(filename, secret)
 
 
 def _keep(
@@ -156,22 +143,11 @@ def _keep(
     request: AdoptRequest,
     folder: MachineFolder,
     server: MachineServer,
-    record: Record,
     steps: Steps,
-) -> MachineServer:
-    server = dataclasses.replace(server, record=record)
+) -> None:
     folder.save(local_record(folder) | local_facts(server))
     if request.context and not contexting.name_of(folder):
-        name, warning = contexting.choose(contexts, cloud.name, server.name)
-        if warning:
-            steps.warn(warning)
-        try:
-            if name:
-                contexting.write(contexts, folder, record, name)
-        except errors.StoreFailure as error:
-            # The machine is ready, and env works: no reason to fail.
-            steps.warn(f'No Docker context was made: {error}')
-    return server
+        contexting.offer(contexts, folder, server.record, cloud.name, steps)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 #: What can be renewed. A new CA makes new certificates of all kinds.
 CA, CLIENT, SERVER = 'ca', 'client', 'server'
-_ASIDE = 'renewal-'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +129,21 @@ def serve(
     way = errand.known_way(record, folder)
     errand.run(way, folder, parcel, deadline, steps)
     return issued
+
+
+def new_secrets(machine: str) -> tuple[pki.Authority, dict[str, bytes]]:
+    """Make the CA of a new machine and what goes into its folder.
+
+    :returns: the CA, and contents by file name.
+    """
+    authority = pki.Authority.create(machine)
+    client = authority.client(f'{machine} client')
+    return authority, {
+        store.CA_KEY: authority.key,
+        store.CA: authority.certificate,
+        store.KEY: client.key,
+        store.CERT: client.certificate,
+    }
 
 
 def load_authority(folder: MachineFolder) -> pki.Authority:

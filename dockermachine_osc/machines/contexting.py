@@ -12,6 +12,7 @@ from dockermachine_osc.machines.machine import engine_url, local_record
 if TYPE_CHECKING:
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.record import Record
+    from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
 
 
@@ -76,6 +77,27 @@ def choose(contexts: Contexts, cloud: str, machine: str) -> tuple[str, str]:
         f"Docker contexts '{machine}' and '{other}' are not to be had: none "
         'is made for this machine'
     )
+
+
+def offer(
+    contexts: Contexts,
+    folder: MachineFolder,
+    record: Record,
+    cloud: str,
+    steps: Steps,
+) -> None:
+    """Make a new machine's context, if one is to be had.
+
+    The machine is ready and env works without: no reason to fail.
+    """
+    name, warning = choose(contexts, cloud, folder.name)
+    if warning:
+        steps.warn(warning)
+    try:
+        if name:
+            write(contexts, folder, record, name)
+    except errors.StoreFailure as error:
+        steps.warn(f'No Docker context was made: {error}')
 
 
 def create(

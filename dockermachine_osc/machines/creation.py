@@ -98,14 +98,7 @@ def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
 def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     """Make the keys: they are on disk before anything needs them."""
     machine_id = new_machine_id()
-    authority = pki.Authority.create(request.name)
-    client = authority.client(f'{request.name} client')
-    secrets = {
-        store.CA_KEY: authority.key,
-        store.CA: authority.certificate,
-        store.KEY: client.key,
-        store.CERT: client.certificate,
-    }
+    authority, secrets = certificates.new_secrets(request.name)
     if not request.key_name:
         ssh_key = pki.new_ssh_key(f'docker-machine {request.name}')
         secrets[store.SSH_KEY] = ssh_key.private
@@ -221,18 +214,11 @@ def _keep(
         local_facts(server)
         | ({'ssh_key': str(users_key.absolute())} if users_key else {})
     )
-    if not draft.request.context:
-        return
-    # Chosen only now: another create may have taken the name meanwhile.
-    name, warning = contexting.choose(contexts, cloud.name, draft.request.name)
-    if warning:
-        steps.warn(warning)
-    try:
-        if name:
-            contexting.write(contexts, draft.folder, server.record, name)
-    except errors.StoreFailure as error:
-        # The machine is ready, and env works: no reason to take it back.
-        steps.warn(f'No Docker context was made: {error}')
+    if draft.request.context:
+        # Only now: another create may have taken the name meanwhile.
+        contexting.offer(
+            contexts, draft.folder, server.record, cloud.name, steps
+        )
 
 
 # --------------------------------------------------------------- take back

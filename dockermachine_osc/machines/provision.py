@@ -42,6 +42,20 @@ def provision(
     if server.record.state == READY and _is_well(server, folder):
         return server, False
     server = _learned(cloud, server, folder)
+    return make_ready(cloud, server, folder, deadline, steps), True
+
+
+def make_ready(
+    cloud: Cloud,
+    server: MachineServer,
+    folder: MachineFolder,
+    deadline: Deadline,
+    steps: Steps,
+) -> MachineServer:
+    """Hand a certificate over, prove the engine, and write that down.
+
+    :returns: the server with its record.
+    """
     authority = certificates.load_authority(folder)
     issued = certificates.serve(server, folder, authority, deadline, steps)
     steps.begin('Waiting for the engine')
@@ -50,7 +64,7 @@ def provision(
         state=READY, engine_version=answer.version
     )
     cloud.write_record(server.id, record)
-    return dataclasses.replace(server, record=record), True
+    return dataclasses.replace(server, record=record)
 
 
 def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
