@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dockermachine_osc import errors
@@ -26,7 +26,7 @@ class CreateRequest:
     """The options of ``create``; '' and None mean: decide it for me.
 
     Resources are given by name or id, ports as TCP port numbers, networks
-    that may connect as CIDR, ``timeout`` in seconds.
+    that may connect as CIDR, volumes in GiB, ``timeout`` in seconds.
     """
 
     name: str
@@ -40,6 +40,13 @@ class CreateRequest:
     no_floating_ip: bool = False
     key_name: str = ''
     availability_zone: str = ''
+    server_group: str = ''
+    hints: Mapping[str, Sequence[str]] = dataclasses.field(
+        default_factory=dict
+    )
+    boot_from_volume: int = 0
+    volume_type: str = ''
+    data_volume: int = 0
     user_data: bytes | None = None
     config_drive: bool | None = None
     properties: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -62,6 +69,7 @@ class CreateRequest:
         self._check_network()
         self._check_metadata()
         self._check_access()
+        self._check_placement()
         check_engine(self.engine_source, self.engine_version)
 
     def _check_network(self) -> None:
@@ -109,6 +117,19 @@ class CreateRequest:
                     f"--tag '{tag}': a tag has 1 to 60 characters, none of "
                     "them '/' or ','"
                 )
+
+    def _check_placement(self) -> None:
+        if self.volume_type and not (
+            self.boot_from_volume or self.data_volume
+        ):
+            raise errors.InvalidRequest(
+                '--volume-type is that of --boot-from-volume and '
+                '--data-volume: neither was given'
+            )
+        if self.server_group and 'group' in self.hints:
+            raise errors.InvalidRequest(
+                '--hint group and --server-group are the same'
+            )
 
     def _check_access(self) -> None:
         if self.engine_port == self.ssh_port:

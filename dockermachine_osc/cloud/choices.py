@@ -178,18 +178,22 @@ def login_user(candidate: Image) -> str:
 # ------------------------------------------------------------------ flavor
 
 
-def flavor(wanted: str, survey: Survey, boot: Image) -> Choice[Flavor]:
+def flavor(
+    wanted: str, survey: Survey, boot: Image, *, volume: bool = False
+) -> Choice[Flavor]:
     """Choose the flavor, by default the smallest that holds image and engine.
+
+    :param volume: whether the root disk is a volume, and not the flavor's.
 
     :raises InvalidRequest: if the flavor named is below the image's minimum.
     :raises NotFound: if the flavor named, or any that fits, is not there.
     """
     if wanted:
         choice = pick('Flavor', wanted, survey.flavors, _flavor_detail)
-        _check_flavor(choice.resource, boot)
+        _check_flavor(choice.resource, boot, volume=volume)
         return choice
     ram = max(LEAST_RAM, int(boot.min_ram or 0))
-    disk = max(LEAST_DISK, int(boot.min_disk or 0))
+    disk = 0 if volume else max(LEAST_DISK, int(boot.min_disk or 0))
     fitting = [
         f
         for f in survey.flavors
@@ -209,12 +213,13 @@ def _flavor_detail(candidate: Flavor) -> str:
     return f'{candidate.vcpus} VCPU, {candidate.ram} MiB, {candidate.disk} GiB'
 
 
-def _check_flavor(candidate: Flavor, boot: Image) -> None:
+def _check_flavor(candidate: Flavor, boot: Image, *, volume: bool) -> None:
     # A disk of 0 means: as large as the image (Nova's flavor reference).
     lacks = []
     if candidate.ram < (boot.min_ram or 0):
         lacks.append(f'{boot.min_ram} MiB of memory, it has {candidate.ram}')
-    if candidate.disk and candidate.disk < (boot.min_disk or 0):
+    disk = 0 if volume else candidate.disk
+    if disk and disk < (boot.min_disk or 0):
         lacks.append(f'{boot.min_disk} GiB of disk, it has {candidate.disk}')
     if lacks:
         raise errors.InvalidRequest(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from dockermachine_osc import errors, record
-from dockermachine_osc.cloud import choices, failures, groups, quota
+from dockermachine_osc.cloud import choices, disks, failures, groups, quota
 from dockermachine_osc.cloud.choices import Choice, Named
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Plan:
     known_groups: tuple[SecurityGroup, ...]
     login_user: str
     public_key: str
+    server_group: str = ''
 
     def notes(self) -> Iterator[str]:
         """Say, a line each, what will be used and why."""
@@ -84,7 +85,13 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
     _check_namesakes(request.name, survey)
     _check_zone(request.availability_zone, survey)
     image = choices.image(request.image, survey)
-    flavor = choices.flavor(request.flavor, survey, image.resource)
+    disks.check(request, survey, image.resource)
+    flavor = choices.flavor(
+        request.flavor,
+        survey,
+        image.resource,
+        volume=bool(request.boot_from_volume),
+    )
     port = _port(request, survey)
     exits = _exits(request, survey, port)
     network = None
@@ -110,8 +117,9 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
         known_groups=() if request.security_groups else survey.groups,
         login_user=request.ssh_user or choices.login_user(image.resource),
         public_key=survey.keypair.public_key if survey.keypair else '',
+        server_group=_server_group(request, survey),
     )
-    quota.check(survey, flavor.resource, _needs(plan))
+    quota.check(survey, flavor.resource, _needs(plan), disks.sizes(request))
     return plan
 
 
@@ -153,6 +161,15 @@ def _check_namesakes(name: str, survey: Survey) -> None:
         f"{what} '{name}' exists already in this project: {server.id}",
         f'Choose another name, {way_out}',
     )
+
+
+def _server_group(request: CreateRequest, survey: Survey) -> str:
+    if not request.server_group:
+        return ''
+    found = choices.pick(
+        'Server group', request.server_group, survey.server_groups
+    )
+    return str(found.resource.id)
 
 
 def _check_zone(wanted: str, survey: Survey) -> None:

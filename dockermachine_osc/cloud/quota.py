@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
 
 if TYPE_CHECKING:
+    from openstack.block_storage.v3.limits import AbsoluteLimit
     from openstack.compute.v2.flavor import Flavor
     from openstack.compute.v2.limits import AbsoluteLimits
     from openstack.network.v2.quota import QuotaDetails
@@ -18,13 +19,23 @@ if TYPE_CHECKING:
 _Need = tuple[str, int, int, int]
 
 
-def check(survey: Survey, flavor: Flavor, network: dict[str, int]) -> None:
+def check(
+    survey: Survey,
+    flavor: Flavor,
+    network: dict[str, int],
+    volumes: Sequence[int] = (),
+) -> None:
     """Raise QuotaExceeded naming every quota that has no room.
 
     :param network: how many of each of Neutron's resources are needed, by
         the names of openstacksdk's Quota: ports, floating_ips, ...
+    :param volumes: the size of each, in GiB.
     """
-    short = _compute(survey.limits, flavor) + _network(survey.quota, network)
+    short = [
+        *_compute(survey.limits, flavor),
+        *_network(survey.quota, network),
+        *_volumes(survey.volume_limits, volumes),
+    ]
     if short:
         raise errors.QuotaExceeded(
             "The project's quota has no room for this machine:\n"
@@ -55,6 +66,21 @@ def _network(quota: QuotaDetails | None, network: dict[str, int]) -> list[str]:
         label = name.replace('_', ' ').replace('ips', 'IPs')
         needs.append((label, need, used, usage.get('limit', -1)))
     return _lines(needs)
+
+
+def _volumes(
+    limits: AbsoluteLimit | None, volumes: Sequence[int]
+) -> list[str]:
+    if limits is None:
+        return []
+    used, most = limits.total_volumes_used, limits.max_total_volumes
+    size = limits.total_gigabytes_used, limits.max_total_volume_gigabytes
+    return _lines(
+        (
+            ('volumes', len(volumes), used or 0, most),
+            ('GiB of volumes', sum(volumes), size[0] or 0, size[1]),
+        )
+    )
 
 
 def _lines(needs: Iterable[_Need]) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import failures
+from dockermachine_osc.cloud import disks, failures
 from dockermachine_osc.record import TAG, Record, is_machine
 from dockermachine_osc.waiting import Deadline
 
@@ -98,10 +98,22 @@ def create(
         'key_name': request.key_name,
         'availability_zone': request.availability_zone,
         'config_drive': request.config_drive,
+        'scheduler_hints': _hints(request, plan),
     }
     attributes.update({k: v for k, v in optional.items() if v})
+    if devices := disks.mapping(request, plan.image.resource):
+        attributes['block_device_mapping'] = devices
     with failures.step(f'create server {request.name}'):
         return from_sdk(connection.compute.create_server(**attributes))
+
+
+def _hints(request: CreateRequest, plan: Plan) -> dict[str, Any]:
+    """Give what the scheduler is told; one value stands without a list."""
+    hints = {
+        key: values[0] if len(values) == 1 else list(values)
+        for key, values in request.hints.items()
+    }
+    return hints | ({'group': plan.server_group} if plan.server_group else {})
 
 
 def get(connection: Connection, server_id: str) -> MachineServer | None:

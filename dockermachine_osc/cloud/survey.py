@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import failures, groups
+from dockermachine_osc.cloud import disks, failures, groups
 
 if TYPE_CHECKING:
+    from openstack.block_storage.v3.limits import (
+        AbsoluteLimit as VolumeLimits,
+    )
+    from openstack.block_storage.v3.type import Type as VolumeType
     from openstack.compute.v2.availability_zone import AvailabilityZone
     from openstack.compute.v2.flavor import Flavor
     from openstack.compute.v2.keypair import Keypair
     from openstack.compute.v2.limits import AbsoluteLimits
     from openstack.compute.v2.server import Server
+    from openstack.compute.v2.server_group import ServerGroup
     from openstack.connection import Connection
     from openstack.image.v2._proxy import Proxy as ImageProxy
     from openstack.image.v2.image import Image
@@ -60,6 +65,9 @@ class Survey:
     ports: tuple[Port, ...] = ()
     floating_ip: FloatingIP | None = None
     addresses: tuple[FloatingIP, ...] = ()
+    server_groups: tuple[ServerGroup, ...] = ()
+    volume_types: tuple[VolumeType, ...] = ()
+    volume_limits: VolumeLimits | None = None
 
 
 _Question = Callable[[], Any]
@@ -81,7 +89,10 @@ def take(
     compute = _compute_questions(connection, request)
     network = _network_questions(connection, request, rules)
     image = {'images': lambda: _images(connection, request.image)}
-    return Survey(project_id=project_id, **_ask([compute, network, image]))
+    services = [compute, network, image]
+    if disks.sizes(request):
+        services.append(_volume_questions(connection))
+    return Survey(project_id=project_id, **_ask(services))
 
 
 def _ask(services: Iterable[Mapping[str, _Question]]) -> dict[str, Any]:
@@ -126,6 +137,10 @@ def _compute_questions(
         questions['zones'] = _listing(
             'list availability zones', compute.availability_zones
         )
+    if request.server_group:
+        questions['server_groups'] = _listing(
+            'list server groups', compute.server_groups
+        )
     if request.key_name:
         questions['keypair'] = lambda: _keypair(connection, request.key_name)
     return questions
@@ -166,6 +181,21 @@ def _network_questions(
             connection, request.floating_ip
         )
     return questions
+
+
+def _volume_questions(connection: Connection) -> dict[str, _Question]:
+    with failures.step('look for the volume service'):
+        if not connection.endpoint_for('block-storage'):
+            raise errors.InvalidRequest(
+                'This cloud has no volume service, which --boot-from-volume '
+                'and --data-volume need',
+                'See what it has: openstack catalog list',
+            )
+    volumes = connection.block_storage
+    return {
+        'volume_types': _listing('list volume types', volumes.types),
+        'volume_limits': _optional(lambda: volumes.get_limits().absolute),
+    }
 
 
 def _listing(what: str, ask: Callable[[], Iterable[Any]]) -> _Question:

@@ -9,7 +9,13 @@ from typing import Any
 
 from osc_lib.cli import parseractions
 
-from dockermachine_osc.commands import arguments, base, fields, options
+from dockermachine_osc.commands import (
+    arguments,
+    base,
+    fields,
+    options,
+    placement,
+)
 from dockermachine_osc.errors import InvalidRequest
 
 
@@ -91,6 +97,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         metavar='<zone-name>',
         help='Availability zone of the server',
     )
+    placement.add_options(parser)
     parser.add_argument(
         '--user-data',
         metavar='<user-data>',

@@ -36,6 +36,13 @@ def port_number(text: str) -> int:
     return int(text)
 
 
+def gibibytes(text: str) -> int:
+    """Read the size of a volume, for argparse."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 10**6:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a size in GiB")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Read a time in seconds, for argparse."""
     try:
@@ -80,8 +87,10 @@ def _pairs(value: object) -> dict[str, str]:
 _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     'allow_cidr': ('allow_cidrs', _texts),
     'availability_zone': ('availability_zone', str),
+    'boot_from_volume': ('boot_from_volume', lambda v: gibibytes(str(v))),
     'config_drive': ('config_drive', boolean),
     'context': ('context', boolean),
+    'data_volume': ('data_volume', lambda v: gibibytes(str(v))),
     'engine_port': ('engine_port', lambda v: port_number(str(v))),
     'engine_source': ('engine_source', str),
     'engine_version': ('engine_version', str),
@@ -94,12 +103,14 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     'no_floating_ip': ('no_floating_ip', boolean),
     'property': ('properties', _pairs),
     'security_group': ('security_groups', _texts),
+    'server_group': ('server_group', str),
     'ssh_key': ('ssh_key', path),
     'ssh_port': ('ssh_port', lambda v: port_number(str(v))),
     'ssh_user': ('ssh_user', str),
     'tag': ('tags', _texts),
     'timeout': ('timeout', lambda v: seconds(str(v))),
     'tls_san': ('tls_sans', _texts),
+    'volume_type': ('volume_type', str),
 }
 
 #: What is set on the command line makes these defaults meaningless.
@@ -128,7 +139,11 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
     for option in said:
         for field in _OVERRIDES.get(option, ()):
             values.pop(field, None)
-    values.update(said)
+    values |= said
+    volumes = {'boot_from_volume', 'data_volume'} & values.keys()
+    if not volumes and 'volume_type' not in said:
+        # As a default it is for those who ask for a volume.
+        values.pop('volume_type', None)
     values['properties'] = {
         **_configured(configured).get('properties', {}),
         **said.get('properties', {}),

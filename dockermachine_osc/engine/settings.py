@@ -13,7 +13,7 @@ from dockermachine_osc import errors
 #: Kinds of source besides the URL of an install script.
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 
-_PARTS = ('common', 'install', 'boot', 'serve', 'adopt', 'main')
+_PARTS = ('common', 'install', 'boot', 'disk', 'serve', 'adopt', 'main')
 # What a server needs before anybody has logged in.
 _BOOT_PARTS = ('common', 'install', 'boot', 'main')
 _MACHINE_ID = re.compile(r'[A-Za-z0-9-]{1,64}')
@@ -32,6 +32,8 @@ class EngineSettings:
     :param source: one of :data:`SOURCES`, or the URL of an install script.
     :param version: the engine's version or its beginning; empty for any.
     :param port: where the engine answers with mutual TLS.
+    :param data_disk: size in GiB of an empty disk for what the engine
+        stores; 0 for none.
     :raises InvalidRequest: a value cannot be carried to the host.
     """
 
@@ -39,6 +41,7 @@ class EngineSettings:
     source: str = 'auto'
     version: str = ''
     port: int = 2376
+    data_disk: int = 0
 
     def __post_init__(self) -> None:
         if not _MACHINE_ID.fullmatch(self.machine_id):

@@ -46,4 +46,5 @@ def engine_settings(request: CreateRequest, machine_id: str) -> EngineSettings:
         source=request.engine_source,
         version=request.engine_version,
         port=request.engine_port,
+        data_disk=request.data_volume,
     )

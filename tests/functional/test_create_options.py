@@ -10,6 +10,10 @@ import socket
 import ssl
 import typing
 
+import openstack
+
+from dockermachine_osc.cloud import disks
+from dockermachine_osc.request import CreateRequest
 from tests.functional import base, devcloud
 
 # SSH elsewhere, before it has been started for the first time.
@@ -40,6 +44,14 @@ class OptionsTest(base.FunctionalTest):
         self.addCleanup(compute.delete_keypair, name)
         return file
 
+    def server_group(self, name: str) -> typing.Any:
+        compute = devcloud.connect('devcloud').compute
+        group = compute.create_server_group(
+            name=name, policy='soft-anti-affinity'
+        )
+        self.addCleanup(compute.delete_server_group, group)
+        return group
+
     def our_groups(self, machine: dict[str, typing.Any]) -> list[str]:
         """The names of the security groups of a machine's only port."""
         network = devcloud.connect().network
@@ -53,6 +65,7 @@ class AllTogetherTest(OptionsTest):
     def test_all_together(self) -> None:
         name = self.name('all')
         key = self.key_pair(f'{name}-key')
+        group = self.server_group(f'{name}-group')
         user_data = self.here.home / 'user-data'
         user_data.write_text(_SSH_PORT.format(public_key=public(key)))
         done = self.create(
@@ -65,6 +78,7 @@ class AllTogetherTest(OptionsTest):
             *('--ssh-user', 'carol', '--ssh-port', '2222'),
             *('--availability-zone', 'nova', '--config-drive'),
             *('--user-data', str(user_data), '--property', 'colour=red'),
+            *('--server-group', group.name, '--hint', 'colour=red'),
             *('--property', 'size=large', '--tag', 'one', '--tag', 'two'),
             *('--engine-port', '2377', '--engine-source', 'image'),
             *('--tls-san', 'docker.example.com', '--tls-san', '192.0.2.9'),
@@ -73,6 +87,8 @@ class AllTogetherTest(OptionsTest):
         self._as_asked(done.json, key.name)
         self._as_asked_in_the_cloud(done.json)
         self._certificate_names(done.json, name)
+        members = devcloud.connect('devcloud').compute.get_server_group(group)
+        self.assertEqual([done.json['id']], members.member_ids)
         self.assertEqual(['default'], list(self.here.contexts()))
         self.assertFalse(
             (self.here.machine_folder(name) / 'id_ed25519').exists()
@@ -249,6 +265,42 @@ class OwnResourcesTest(OptionsTest):
         self.here.machine('delete', name)
         self.assertNothingLeft(name)
         self.assertIsNone(network.get_ip(address.id).port_id)
+
+
+class VolumesTest(OptionsTest):
+    """The cloud has no volume service: what is asked is Nova's to judge."""
+
+    def test_refused_where_there_are_no_volumes(self) -> None:
+        name = self.name('volume')
+        for option in ('--boot-from-volume', '--data-volume'):
+            error = self.refused('create', name, option, '20')
+            self.assertIn('no volume service', error)
+        self.assertNothingLeft(name)
+
+    def test_nova_takes_what_is_asked(self) -> None:
+        request = CreateRequest(
+            'volumes', boot_from_volume=20, data_volume=30, volume_type='fast'
+        )
+        image = devcloud.connect().image.find_image(base.DOCKER_IMAGE)
+        devices = disks.mapping(request, image)
+        # It knows these, and asks the volume service about the type.
+        self.assertNotIn('Invalid input', self._refusal(devices))
+        root, data = devices
+        for wrong in ({'volume_size': 'x'}, {'volume_typ': 'fast'}):
+            refusal = self._refusal([root, data | wrong])
+            self.assertIn('Invalid input', refusal)
+
+    def _refusal(self, devices: list[dict[str, typing.Any]]) -> str:
+        compute = devcloud.connect('devcloud').compute
+        error = self.assertRaises(
+            openstack.exceptions.HttpException,
+            compute.create_server,
+            name=self.name('refused'),
+            flavor_id=compute.find_flavor('m1.small').id,
+            networks='none',
+            block_device_mapping=devices,
+        )
+        return str(error)
 
 
 class SeveralNetworksTest(OptionsTest):

@@ -68,6 +68,7 @@ machine_id=''
 source=auto
 version=''
 port=2376
+data_disk=0
 public_key=''
 hold=0
 
@@ -83,6 +84,7 @@ read_settings() {
         source=*) source=$value ;;
         version=*) version=$value ;;
         port=*) port=$value ;;
+        data_disk=*) data_disk=$value ;;
         public_key=*) public_key=$value ;;
         hold=*) hold=$value ;;
         '') ;;
@@ -91,6 +93,7 @@ read_settings() {
     done
     case $machine_id in '' | *[!A-Za-z0-9-]*) return 1 ;; esac
     case $port in '' | *[!0-9]*) return 1 ;; esac
+    case $data_disk in '' | *[!0-9]*) return 1 ;; esac
     case $hold in '' | *[!0-9]*) return 1 ;; esac
 }
 

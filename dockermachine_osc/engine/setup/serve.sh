@@ -15,6 +15,7 @@ serve() {
     chmod 700 "$HOME_DIR" "$RUN_DIR"
     one_at_a_time
     await_engine
+    mount_data_disk
     check_unit
     check_daemon_json
     take_over

@@ -50,6 +50,7 @@ case "$*" in
 'is-active '*) [ "$(cat "$STATE/active")" = active ] ;;
 'is-enabled '*) [ -e "$STATE/enabled" ] ;;
 'enable '*) : >"$STATE/enabled" ;;
+stop*) echo inactive >"$STATE/active" ;;
 start*) echo start >>"$STATE/log"; start ;;
 restart*) echo restart >>"$STATE/log"; start ;;
 daemon-reload | reset-failed*) ;;

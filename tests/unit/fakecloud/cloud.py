@@ -16,6 +16,7 @@ import requests_mock
 
 from tests.unit.fakecloud.adopting import Adopting
 from tests.unit.fakecloud.answers import PROJECT, TIME, Refused, fits, query_of
+from tests.unit.fakecloud.cinder import Cinder
 from tests.unit.fakecloud.neutron import COLLECTIONS, Neutron
 from tests.unit.fakecloud.nova import Nova
 
@@ -25,6 +26,7 @@ ENDPOINTS = {
     'compute': 'http://nova.test/v2.1',
     'network': 'http://neutron.test',
     'image': 'http://glance.test',
+    'volume': 'http://cinder.test/v3',
 }
 _SERVICES = {
     urllib.parse.urlsplit(url).hostname: service
@@ -32,12 +34,13 @@ _SERVICES = {
 }
 
 
-class FakeCloud(Adopting, Neutron, Nova, fixtures.Fixture):
+class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
     """A cloud and what it holds, by collection and id, as the APIs show it.
 
     :ivar log: every request, as 'METHOD service path'.
     :ivar queries: the same with the query.
     :ivar booted: the bodies of the servers asked for.
+    :ivar hints: what the scheduler was told with the last of them.
     :ivar actions: what servers were told to do, (action, arguments).
     :ivar statuses: what new servers go through, a step at each look.
     :ivar console: what servers print; '{id}' stands for the machine's id.
@@ -46,8 +49,9 @@ class FakeCloud(Adopting, Neutron, Nova, fixtures.Fixture):
 
     def __init__(self):
         self.log, self.queries, self.booted = [], [], []
-        self.actions = []
+        self.actions, self.hints = [], None
         names = (*COLLECTIONS, 'images', 'flavors', 'servers', 'keypairs')
+        names += ('server_groups', 'volume_types')
         self.things = {name: {} for name in names}
         self.limits = {'instances': 10, 'cores': 20, 'ram': 51200}
         self.quota = {'network': 100, 'port': 500, 'floatingip': 50}
@@ -225,9 +229,12 @@ class FakeCloud(Adopting, Neutron, Nova, fixtures.Fixture):
         token |= {'issued_at': '2026-11-22T12:00:00.000000Z', 'catalog': []}
         token['roles'] = [{'id': 'r', 'name': 'member'}]
         for service, url in ENDPOINTS.items():
+            if service == 'volume' and not self.volume_service:
+                continue
             endpoint = {'id': 'e', 'interface': 'public', 'url': url}
             endpoint |= {'region': 'RegionOne', 'region_id': 'RegionOne'}
-            entry = {'type': service, 'name': service}
+            kind = {'volume': 'block-storage'}.get(service, service)
+            entry = {'type': kind, 'name': service}
             token['catalog'].append({**entry, 'endpoints': [endpoint]})
         return 201, {'token': token}, {'X-Subject-Token': 'token'}
 

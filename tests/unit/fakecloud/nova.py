@@ -32,6 +32,9 @@ class Nova:
             return self._answer_servers(request, *ids)
         if kind == 'os-keypairs':
             return 200, self._keypair(*ids)
+        if kind == 'os-server-groups':
+            groups = list(self.things['server_groups'].values())
+            return 200, {'server_groups': groups}
         return 200, {
             '': {'version': _VERSION},
             'flavors': {'flavors': list(self.things['flavors'].values())},
@@ -62,7 +65,9 @@ class Nova:
         if request.method == 'GET' and server_id == 'detail':
             return 200, {'servers': self._servers(query_of(request))}
         if server_id == 'detail':
-            return 202, {'server': self._boot(request.json()['server'])}
+            body = request.json()
+            self.hints = body.get('OS-SCH-HNT:scheduler_hints')
+            return 202, {'server': self._boot(body['server'])}
         server = self._one('servers', server_id)
         if what == 'metadata':
             server['metadata'] |= request.json()['metadata']
