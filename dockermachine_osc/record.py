@@ -31,7 +31,7 @@ SCHEMA = '1'
 VALUE_LIMIT = 255
 
 #: Where a machine comes from; only what was created is ever deleted.
-CREATED, ADOPTED = 'created', 'adopted'
+CREATED, ADOPTED, IMPORTED = 'created', 'adopted', 'imported'
 
 #: Life of a machine as far as this tool has brought it.
 CREATING, READY = 'creating', 'ready'
@@ -159,13 +159,18 @@ class Record:
                 continue
             number = isinstance(getattr(cls, field), int)
             values[field] = int(raw) if number else raw
-        if metadata.get(_key('origin')) not in (None, CREATED):
+        if metadata.get(_key('origin')) not in (None, CREATED, IMPORTED):
             # What cannot be read must not cost somebody a server.
             values['origin'] = ADOPTED
         schema = metadata.get(f'{PREFIX}schema')
         if schema != SCHEMA:
             problems.append(f'{PREFIX}schema is not {SCHEMA}')
         return cls(problems=tuple(problems), **values)  # type: ignore[arg-type]
+
+    @property
+    def server_stays(self) -> bool:
+        """Whether the server was there before, and outlives the machine."""
+        return self.origin != CREATED
 
     def replace(self, **changes: str | int) -> Record:
         """Give a copy with some fields changed."""
@@ -185,7 +190,7 @@ def _key(field: str) -> str:
 _FINGERPRINT = _matches(re.compile(r'[0-9a-f]{64}'))
 _CHECKS: dict[str, Callable[[str], bool]] = {
     'id': _matches(_ID),
-    'origin': {CREATED, ADOPTED}.__contains__,
+    'origin': {CREATED, ADOPTED, IMPORTED}.__contains__,
     'state': {CREATING, READY}.__contains__,
     'access': {'tls', 'ssh'}.__contains__,
     'address': _is_address,

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dockermachine_osc import errors
 
 _MAX_ANSWER = 64 * 1024
+# The DER of object identifier 2.5.29.14, RFC 5280, section 4.2.1.2.
+_SUBJECT_KEY_IDENTIFIER = bytes.fromhex('0603551d0e')
 _TEXT = re.compile(r'[ -~]{1,100}')
 # The longest wait for a packet that a closed security group has dropped,
 # and the longest pause between two tries, in seconds.
@@ -115,8 +117,6 @@ def _context(folder: pathlib.Path) -> ssl.SSLContext:
     """Trust the machine's own CA and nobody else."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python 3.13 sets it by default.
-    context.verify_flags |= ssl.VERIFY_X509_STRICT
     try:
         context.load_verify_locations(folder / 'ca.pem')
         context.load_cert_chain(folder / 'cert.pem', folder / 'key.pem')
@@ -124,7 +124,22 @@ def _context(folder: pathlib.Path) -> ssl.SSLContext:
         raise errors.StoreFailure(
             f'The certificates in {folder} cannot be used: {error}.'
         ) from error
+    if _is_strict(context):
+        # Python 3.13 sets it by default.
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
+
+
+def _is_strict(context: ssl.SSLContext) -> bool:
+    """Tell whether a chain of this CA can pass the strict checks.
+
+    A CA has to have a subject key identifier, which those of Docker Machine
+    lack. Who is trusted does not depend on it: this very CA, and no other.
+    """
+    return all(
+        _SUBJECT_KEY_IDENTIFIER in authority
+        for authority in context.get_ca_certs(binary_form=True)
+    )
 
 
 def _get(connection: http.client.HTTPSConnection, timeout: float) -> bytes:

@@ -34,6 +34,8 @@ class EngineSettings:
     :param port: where the engine answers with mutual TLS.
     :param data_disk: size in GiB of an empty disk for what the engine
         stores; 0 for none.
+    :param imported: the machine was one of Docker Machine, whose drop-in
+        has put the engine on TLS.
     :raises InvalidRequest: a value cannot be carried to the host.
     """
 
@@ -42,6 +44,7 @@ class EngineSettings:
     version: str = ''
     port: int = 2376
     data_disk: int = 0
+    imported: bool = False
 
     def __post_init__(self) -> None:
         if not _MACHINE_ID.fullmatch(self.machine_id):
@@ -66,7 +69,13 @@ class EngineSettings:
         :param hold: for how many seconds later commands of the boot wait for
             the engine to run.
         """
-        lines = [f'{name}={value}' for name, value in vars(self).items()]
+        lines = [
+            f'{name}={value}'
+            for name, value in vars(self).items()
+            if name != 'imported'
+        ]
+        if self.imported:
+            lines.append('imported=yes')
         if public_key:
             lines.append(f'public_key={plain_key(public_key)}')
         if hold:

@@ -20,7 +20,6 @@ from dockermachine_osc.machines.removal import (
     remove_from_cloud,
     remove_locally,
 )
-from dockermachine_osc.record import ADOPTED
 from dockermachine_osc.report import Silence, Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -142,7 +141,7 @@ class Machines:
             server = only(found, name)
             name = server.name
         with self._local_lock(name):
-            if server and _stays(server) and not with_server:
+            if server and server.record.server_stays and not with_server:
                 self._leave(server, timeout, reporter or Silence())
                 return True
             ids = self._owners(name, server)
@@ -341,10 +340,6 @@ class Machines:
             return
         if local_record(folder).get('id') in (machine_id, None):
             remove_locally(folder, self._contexts, machine_id)
-
-
-def _stays(server: MachineServer) -> bool:
-    return server.record.origin == ADOPTED
 
 
 def _is(server: MachineServer | None, machine_id: str) -> bool:

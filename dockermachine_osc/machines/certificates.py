@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, pki, store
 from dockermachine_osc.machines import errand
+from dockermachine_osc.record import IMPORTED
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -119,6 +120,7 @@ def serve(
             machine_id=record.id,
             source=record.engine_source or 'auto',
             port=record.engine_port,
+            imported=record.origin == IMPORTED,
         ),
         authority.certificate,
         issued.certificate,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
 from dockermachine_osc.machines.machine import private_key
-from dockermachine_osc.record import ADOPTED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +53,7 @@ def known_way(record: Record, folder: MachineFolder) -> Way:
         record.ssh_user,
         private_key(folder),
         tuple(line[1] for line in lines if len(line) == 2),
-        users=record.origin == ADOPTED,
+        users=record.server_stays,
     )
 
 

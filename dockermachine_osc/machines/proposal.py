@@ -94,8 +94,8 @@ def _check_machine(server: MachineServer, folder: MachineFolder) -> None:
     """Let only a machine through that was adopted from here."""
     if server.record.origin != ADOPTED:
         raise errors.InvalidRequest(
-            f"Server '{server.name}' is a machine already: it was created as "
-            'one',
+            f"Server '{server.name}' is a machine already: it was "
+            f'{server.record.origin} as one',
             'Set up what it lacks: openstack docker machine provision '
             f'{server.name}',
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import engine, errors, pki, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import certificates, errand
-from dockermachine_osc.record import READY
+from dockermachine_osc.record import IMPORTED, READY
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -79,6 +79,9 @@ def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
         )
     except errors.EngineFailure:
         return False
+    if record.origin == IMPORTED:
+        # Docker Machine's certificate names one address: the one it has.
+        return True
     return set(server.addresses) <= set(pki.facts(shown).names)
 
 

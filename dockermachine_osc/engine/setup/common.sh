@@ -71,6 +71,7 @@ port=2376
 data_disk=0
 public_key=''
 hold=0
+imported=''
 
 # Read KEY=value lines from stdin. Nothing is sourced or evaluated.
 read_settings() {
@@ -87,6 +88,7 @@ read_settings() {
         data_disk=*) data_disk=$value ;;
         public_key=*) public_key=$value ;;
         hold=*) hold=$value ;;
+        imported=*) imported=$value ;;
         '') ;;
         *) return 1 ;;
         esac

@@ -133,16 +133,33 @@ check_unit() {
     if [ "$(systemctl show -p NeedDaemonReload --value docker.service)" = yes ]; then
         systemctl daemon-reload
     fi
-    found=$(unit_text | start_line)
-    unit_file=${found%%	*}
-    command=${found#*	}
+    take_command "$(unit_text | start_line)"
     [ -n "$command" ] || fail "$EX_CONFLICT" \
         'docker.service has no ExecStart' 'systemctl cat docker.service shows it'
     check_command
 }
 
+# take_command FOUND: what the unit starts without us; on a host of Docker
+# Machine without the TLS that its drop-in sets, too. That file stays where it
+# is: ours sorts behind it, and it counts again when ours has gone.
+take_command() {
+    unit_file=${1%%	*}
+    command=${1#*	}
+    if [ "$imported" = yes ] && [ "$unit_file" = "$THEIR_DROPIN" ]; then
+        command=$(say "$command" | sed "$THEIR_TLS")
+    fi
+}
+
+# As Docker Machine 0.16 writes it: systemd.go and redhat.go in
+# libmachine/provision; what is left of it is the user's.
+THEIR_DROPIN=/etc/systemd/system/docker.service.d/10-machine.conf
+THEIR_TLS='s#^\(/usr/bin/dockerd\) -H tcp://0\.0\.0\.0:[0-9]* \(-H unix:///var/run/docker\.sock --storage-driver [^ ]*\) --tlsverify --tlscacert /etc/docker/ca\.pem --tlscert /etc/docker/server\.pem --tlskey /etc/docker/server-key\.pem#\1 \2#'
+
 check_command() {
-    case " $command " in
+    case "$unit_file $command " in
+    "$THEIR_DROPIN "*' --tls'*) fail "$EX_CONFLICT" \
+        "the engine is on TLS already, by Docker Machine: $unit_file" \
+        'where its files are: openstack docker machine import; else take that file away first' ;;
     *' --tls'*) fail "$EX_CONFLICT" \
         "the engine is on TLS already, with other certificates: $unit_file" \
         'take the --tls options out of that file first' ;;
@@ -201,7 +218,7 @@ END
 }
 
 derive() {
-    command=$(start_command)
+    take_command "$(start_line)"
     [ -n "$command" ] || fail "$EX_CONFLICT" 'docker.service has no ExecStart'
     dropin "$command"
 }

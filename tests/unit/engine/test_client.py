@@ -14,6 +14,7 @@ import fixtures
 from oslotest import base
 
 from dockermachine_osc import engine, errors, pki
+from tests import docker_machine
 
 ANSWER = {
     'Version': '28.2.2',
@@ -140,6 +141,27 @@ class AskTest(ClientTestCase):
         there = self.engine()
         folder = self.client_folder(pki.Authority.create('x'), self.ca)
         self.fails(engine.EngineUntrusted, there.port, folder=folder)
+
+    def test_chain_of_docker_machine(self):
+        """It cannot pass the strict checks, and is verified all the same."""
+        theirs = docker_machine.shared_authority()
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        (folder / 'ca.pem').write_bytes(theirs.pair.certificate)
+        client = theirs.client()
+        (folder / 'cert.pem').write_bytes(client.certificate)
+        (folder / 'key.pem').write_bytes(client.key)
+        shown = self.engine_of(theirs, theirs.server('web1', ['127.0.0.1']))
+        engine.ask('127.0.0.1', shown.port, folder, 5)
+        other = docker_machine.Authority()
+        for issued in (
+            other.server('web1', ['127.0.0.1']),
+            theirs.server('web1', ['127.0.0.2']),
+        ):
+            shown = self.engine_of(theirs, issued)
+            self.fails(engine.EngineUntrusted, shown.port, folder=folder)
+
+    def engine_of(self, authority, issued):
+        return self.useFixture(Engine(issued, authority.pair))
 
     def test_our_certificate_is_of_another_ca(self):
         there = self.engine()
