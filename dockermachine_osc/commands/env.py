@@ -90,12 +90,19 @@ class ShowEnvironment(offline.Offline, base.Command):
         from dockermachine_osc import shells
 
         machine = self.local_machine(parsed_args.machine)
-        values = ('1', machine.url, str(machine.cert_path), machine.name)
+        url, certificates = machine.endpoint.url, machine.endpoint.cert_path
+        values = (
+            '1' if certificates else None,
+            url,
+            str(certificates) if certificates else None,
+            machine.name,
+        )
         variables: list[tuple[str, str | None]] = list(
             zip(_VARIABLES, values, strict=True)
         )
         if parsed_args.no_proxy:
-            variables.append(shells.no_proxy(os.environ, machine.address))
+            host = urllib.parse.urlsplit(url).hostname or ''
+            variables.append(shells.no_proxy(os.environ, host))
         return variables
 
 

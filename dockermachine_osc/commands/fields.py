@@ -34,7 +34,7 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
         'image': record.image,
         'image_id': server.image_id,
         'key_name': server.key_name or None,
-        'local_files': str(machine.folder) if machine.folder else None,
+        'local_files': str(machine.folder.path) if machine.folder else None,
         'machine_id': record.id,
         'name': server.name,
         'origin': record.origin,

@@ -98,11 +98,14 @@ class ShowConfig(offline.Offline, base.Command):
             ('tlscert', store.CERT),
             ('tlskey', store.KEY),
         )
-        lines = ['--tlsverify']
-        for option, file in files:
+        lines = []
+        if folder := machine.endpoint.cert_path:
             # docker itself takes the quotes off: they are for $(...).
-            lines.append(f'--{option}="{machine.cert_path / file}"')
-        lines.append(f'-H={machine.url}')
+            lines += [
+                f'--{option}="{folder / file}"' for option, file in files
+            ]
+            lines.insert(0, '--tlsverify')
+        lines.append(f'-H={machine.endpoint.url}')
         sys.stdout.write('\n'.join(lines) + '\n')
 
 
@@ -129,6 +132,6 @@ class ShowActive(offline.Offline, base.Command):
 
     def _url(self, name: str) -> str:
         try:
-            return self.local_machine(name).url
+            return self.local_machine(name).endpoint.url
         except MachineError:
             return ''

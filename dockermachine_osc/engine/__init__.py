@@ -34,6 +34,7 @@ from dockermachine_osc.engine.handover import (
     handover,
     outcome,
     progress,
+    tls_files,
     visit,
 )
 from dockermachine_osc.engine.peer import shown_certificate
@@ -71,6 +72,7 @@ __all__ = [
     'progress',
     'read_console',
     'shown_certificate',
+    'tls_files',
     'user_data',
     'visit',
     'wait_ready',

@@ -7,7 +7,7 @@ import dataclasses
 import io
 import re
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dockermachine_osc import errors
 from dockermachine_osc.engine import console
@@ -85,26 +85,31 @@ class SetupFailed(errors.EngineFailure):
 
 def handover(
     settings: engine_settings.EngineSettings,
-    ca: bytes,
-    certificate: bytes,
-    key: bytes,
+    goods: Mapping[str, bytes],
     wait: int,
 ) -> Handover:
-    """Return the command that gives certificates to an engine.
+    """Return the command that sets an engine up.
 
-    :param ca: PEM; clients with a certificate of it are let in.
-    :param certificate: PEM of the engine.
-    :param key: PEM of the engine; it is in nothing but stdin.
+    :param goods: what it is handed, by file name; secrets among it are in
+        nothing but stdin.
     :param wait: seconds that an installation may take.
     """
     files = {
         'setup.sh': engine_settings.setup_script(),
         'settings': settings.render().encode(),
-        'ca.pem': ca,
-        'server.pem': certificate,
-        'server-key.pem': key,
+        **goods,
     }
     return _parcel(_SERVE.format(wait=int(wait)), files)
+
+
+def tls_files(ca: bytes, certificate: bytes, key: bytes) -> dict[str, bytes]:
+    """Return what an engine that serves TLS is handed.
+
+    :param ca: PEM; clients with a certificate of it are let in.
+    :param certificate: PEM of the engine.
+    :param key: PEM of the engine.
+    """
+    return {'ca.pem': ca, 'server.pem': certificate, 'server-key.pem': key}
 
 
 def visit(verb: str, settings: engine_settings.EngineSettings) -> Handover:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import engine, errors, interrupts, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import (
-    certificates,
+    access,
     contexting,
+    endpoint,
     errand,
     provision,
     removal,
@@ -112,7 +113,6 @@ def _prepare(
         tls_sans=','.join(request.tls_sans),
         security_group_id=server.record.security_group_id,
     )
-    record = certificates.described(record, folder)
     cloud.mark_server(server.id, record)
     if proposal.rules:
         steps.begin('Adding the security group')
@@ -126,7 +126,7 @@ def _prepare(
 def _make_keys(
     folder: MachineFolder, request: AdoptRequest, name: str
 ) -> None:
-    _, secrets = certificates.new_secrets(name)
+    secrets = access.of(endpoint.TLS).secrets(name)
     folder.create()
     key = request.ssh_key
     folder.save(

@@ -247,9 +247,10 @@ class Machines:
         with contextlib.suppress(errors.MachineError):
             folder = self._files.machine(server.name)
             local = local_record(folder) if folder.exists() else {}
-            if local.get('id') == server.record.id and has_keys(folder):
+            ours = local.get('id') == server.record.id
+            if ours and has_keys(folder, server.record.access):
                 context = str(local.get('context') or '')
-                return Machine(server, folder.path, context)
+                return Machine(server, folder, context)
         return Machine(server, None)
 
     @contextlib.contextmanager

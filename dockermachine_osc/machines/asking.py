@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
+from dockermachine_osc.machines import access
 
 if TYPE_CHECKING:
     from dockermachine_osc.engine import EngineFacts
@@ -20,16 +21,9 @@ _MOST_AT_ONCE = 64
 
 def wait_for(machine: Machine, deadline: Deadline) -> None:
     """Wait until an engine answers."""
-    from dockermachine_osc import engine
-
     record = machine.server.record
     if machine.folder and record.address:
-        engine.wait_ready(
-            record.address,
-            record.engine_port,
-            machine.folder,
-            deadline.moment,
-        )
+        access.of(record.access).wait(record, machine.folder, deadline)
 
 
 def ask_all(machines: Sequence[Machine], timeout: float) -> list[Machine]:
@@ -49,16 +43,12 @@ def ask_all(machines: Sequence[Machine], timeout: float) -> list[Machine]:
 def _asker(
     machine: Machine, timeout: float
 ) -> Callable[[], EngineFacts | None]:
-    from dockermachine_osc import engine
-
     record = machine.server.record
 
     def ask() -> EngineFacts | None:
         if machine.folder is None or not record.address:
             return None
-        return engine.ask(
-            record.address, record.engine_port, machine.folder, timeout
-        )
+        return access.of(record.access).ask(record, machine.folder, timeout)
 
     return ask
 

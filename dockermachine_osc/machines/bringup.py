@@ -11,9 +11,8 @@ from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
-    from dockermachine_osc.engine import ConsoleFacts, Handover
+    from dockermachine_osc.engine import ConsoleFacts
     from dockermachine_osc.machines.draft import Draft
-    from dockermachine_osc.pki import Issued
     from dockermachine_osc.report import Steps
     from dockermachine_osc.waiting import Deadline
 
@@ -25,7 +24,6 @@ CONSOLE_PATIENCE = 60
 def bring_up(
     cloud: Cloud,
     draft: Draft,
-    issued: Issued,
     deadline: Deadline,
     steps: Steps,
 ) -> MachineServer:
@@ -42,18 +40,21 @@ def bring_up(
     facts = _learn(cloud, draft, deadline)
     steps.begin('Waiting for SSH')
     _wait_ssh(draft, facts, deadline)
-    steps.begin('Handing over the certificates')
-    way, parcel = _way(draft, facts), _parcel(draft, issued, deadline)
-    key_line = errand.run(way, draft.folder, parcel, deadline, steps)
+    steps.begin('Setting up the engine')
+    way = _way(draft, facts)
+    parcel = engine.handover(
+        draft.engine, draft.goods, wait=int(deadline.remaining)
+    )
+    done = errand.run(way, draft.folder, parcel, deadline, steps)
     steps.begin('Waiting for the engine')
-    answer = errand.prove(
-        draft.record, draft.folder.path, deadline, _way_in(draft)
+    version = draft.access.prove(
+        draft.record, draft.folder, done.outcome, deadline, _way_in(draft)
     )
     draft.record = draft.record.replace(
         state=READY,
         ssh_user=way.user,
-        host_key=key_line,
-        engine_version=answer.version,
+        host_key=done.key_line,
+        engine_version=version,
     )
     cloud.write_record(server.id, draft.record)
     return cloud.server(server.id) or server
@@ -133,13 +134,3 @@ def _way(draft: Draft, facts: ConsoleFacts) -> errand.Way:
         key = draft.folder.path / store.SSH_KEY
     address, port = draft.record.address, _ssh_port(draft)
     return errand.Way(address, port, user, key, facts.host_keys)
-
-
-def _parcel(draft: Draft, issued: Issued, deadline: Deadline) -> Handover:
-    return engine.handover(
-        draft.engine,
-        draft.authority.certificate,
-        issued.certificate,
-        issued.key,
-        wait=int(deadline.remaining),
-    )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, pki, store
 from dockermachine_osc.machines import errand
-from dockermachine_osc.record import IMPORTED
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -101,46 +100,14 @@ def described(
     return record.replace(**changes)
 
 
-def serve(
-    server: MachineServer,
-    folder: MachineFolder,
-    authority: pki.Authority,
-    deadline: Deadline,
-    steps: Steps,
-) -> pki.Issued:
-    """Give an engine a new certificate, whatever it had before."""
-    record = server.record
-    further = tuple(filter(None, record.tls_sans.split(',')))
-    addresses = (record.address, *server.addresses)
-    issued = authority.server(
-        errand.names_for(addresses, server.name, further)
-    )
-    parcel = engine.handover(
-        engine.EngineSettings(
-            machine_id=record.id,
-            source=record.engine_source or 'auto',
-            port=record.engine_port,
-            imported=record.origin == IMPORTED,
-        ),
-        authority.certificate,
-        issued.certificate,
-        issued.key,
-        wait=int(deadline.remaining),
-    )
-    steps.begin('Handing over the certificates')
-    way = errand.known_way(record, folder)
-    errand.run(way, folder, parcel, deadline, steps)
-    return issued
-
-
-def new_secrets(machine: str) -> tuple[pki.Authority, dict[str, bytes]]:
+def new_secrets(machine: str) -> dict[str, bytes]:
     """Make the CA of a new machine and what goes into its folder.
 
-    :returns: the CA, and contents by file name.
+    :returns: contents by file name.
     """
     authority = pki.Authority.create(machine)
     client = authority.client(f'{machine} client')
-    return authority, {
+    return {
         store.CA_KEY: authority.key,
         store.CA: authority.certificate,
         store.KEY: client.key,
@@ -172,7 +139,11 @@ def _serve(
     deadline: Deadline,
     steps: Steps,
 ) -> Record:
-    issued = serve(server, folder, authority, deadline, steps)
+    issued = authority.server(errand.names_of(server))
+    goods = engine.tls_files(
+        authority.certificate, issued.certificate, issued.key
+    )
+    errand.serve(server.record, folder, goods, deadline, steps)
     steps.begin('Waiting for the engine')
     with folder.aside(_proof(folder, fresh)) as proof:
         errand.prove(server.record, proof, deadline)

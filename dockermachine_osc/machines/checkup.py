@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, pki
 from dockermachine_osc.cloud import power
-from dockermachine_osc.machines import errand
+from dockermachine_osc.machines import access, errand
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -46,7 +46,9 @@ class _Broken(errors.MachineError):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Patient:
+class Patient:
+    """A machine on which something may be broken."""
+
     cloud: Cloud
     server: MachineServer
     folder: MachineFolder
@@ -54,10 +56,11 @@ class _Patient:
 
     @property
     def way(self) -> Way:
+        """How to get to its host."""
         return errand.known_way(self.server.record, self.folder)
 
 
-_Check = Callable[[_Patient], str]
+_Check = Callable[[Patient], str]
 
 
 def check(
@@ -70,13 +73,14 @@ def check(
 
     :param timeout: seconds for each link.
     """
-    patient = _Patient(cloud, server, folder, timeout)
+    patient = Patient(cloud, server, folder, timeout)
     return tuple(_walk(patient))
 
 
-def _walk(patient: _Patient) -> Iterator[Link]:
+def _walk(patient: Patient) -> Iterator[Link]:
     broken = False
-    for name, attempt in _CHECKS.items():
+    checks = access.of(patient.server.record.access).checks()
+    for name, attempt in checks.items():
         if broken:
             yield Link(name, None)
             continue
@@ -87,7 +91,7 @@ def _walk(patient: _Patient) -> Iterator[Link]:
             yield Link(name, False, error.message, error.hint)
 
 
-def _server(patient: _Patient) -> str:
+def _server(patient: Patient) -> str:
     server = patient.server
     if server.status not in power.ON:
         raise _Broken(
@@ -97,7 +101,7 @@ def _server(patient: _Patient) -> str:
     return server.status
 
 
-def _address(patient: _Patient) -> str:
+def _address(patient: Patient) -> str:
     server, address = patient.server, patient.server.record.address
     if address not in server.addresses:
         raise _Broken(
@@ -108,7 +112,7 @@ def _address(patient: _Patient) -> str:
     return address
 
 
-def _group(patient: _Patient) -> str:
+def _group(patient: Patient) -> str:
     server = patient.server
     sources = {
         port: patient.cloud.open_from(server.id, port)
@@ -124,7 +128,7 @@ def _group(patient: _Patient) -> str:
     return '; '.join(f'{p} from {", ".join(c)}' for p, c in sources.items())
 
 
-def _ssh_port(patient: _Patient) -> str:
+def _ssh_port(patient: Patient) -> str:
     from dockermachine_osc import host
 
     record = patient.server.record
@@ -138,7 +142,7 @@ def _ssh_port(patient: _Patient) -> str:
     return f'{record.address} port {record.ssh_port} answers'
 
 
-def _login(patient: _Patient) -> str:
+def _login(patient: Patient) -> str:
     """Log in, which proves the host's key as well, and read its clock."""
     skew = _skew(_told(patient, 'date -u +%s'))
     if abs(skew) > CLOCK_TOLERANCE:
@@ -152,7 +156,7 @@ def _login(patient: _Patient) -> str:
     return f'{user}, host key as pinned, clock within {abs(skew):.0f} s'
 
 
-def _daemon(patient: _Patient) -> str:
+def _daemon(patient: Patient) -> str:
     state = _told(patient, 'systemctl is-active docker.service').strip()
     if state != 'active':
         name = patient.server.name
@@ -165,7 +169,7 @@ def _daemon(patient: _Patient) -> str:
     return 'docker.service is active'
 
 
-def _told(patient: _Patient, command: str) -> str:
+def _told(patient: Patient, command: str) -> str:
     """Run a command on the host and give what it prints."""
     from dockermachine_osc import host
 
@@ -182,7 +186,7 @@ def _skew(stdout: str) -> float:
     return float(stdout) - now
 
 
-def _certificate(patient: _Patient) -> str:
+def _certificate(patient: Patient) -> str:
     record = patient.server.record
     shown = engine.shown_certificate(
         record.address,
@@ -203,7 +207,7 @@ def _certificate(patient: _Patient) -> str:
     return f'{left} days left'
 
 
-def _engine(patient: _Patient) -> str:
+def _engine(patient: Patient) -> str:
     record = patient.server.record
     try:
         answer = engine.ask(
@@ -220,7 +224,8 @@ def _engine(patient: _Patient) -> str:
     return f'Docker Engine {answer.version}, API {answer.api_version}'
 
 
-_CHECKS: dict[str, _Check] = {
+#: The links of a machine whose engine serves TLS.
+TLS_CHECKS: dict[str, _Check] = {
     'server': _server,
     'address': _address,
     'security group': _group,

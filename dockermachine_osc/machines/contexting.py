@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import contexts as docker_contexts
 from dockermachine_osc import errors, store
-from dockermachine_osc.machines.machine import engine_url, local_record
+from dockermachine_osc.machines.machine import endpoint_of, local_record
 
 if TYPE_CHECKING:
     from dockermachine_osc.contexts import Contexts
@@ -23,14 +23,20 @@ def write(
 
     :raises StoreFailure: if the name is somebody else's context.
     """
+    endpoint = endpoint_of(record, folder)
+    certificates = {}
+    if endpoint.cert_path:
+        certificates = {
+            'ca': folder.read(store.CA),
+            'cert': folder.read(store.CERT),
+            'key': folder.read(store.KEY),
+        }
     contexts.write(
         context,
-        engine_url(record.address, record.engine_port),
+        endpoint.url,
         description=f'docker machine {folder.name}',
         machine_id=record.id,
-        ca=folder.read(store.CA),
-        cert=folder.read(store.CERT),
-        key=folder.read(store.KEY),
+        **certificates,
     )
     folder.save(local_record(folder) | {'context': context})
 

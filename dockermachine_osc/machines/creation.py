@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, interrupts, pki, store
 from dockermachine_osc.machines import (
+    access,
     bringup,
-    certificates,
     contexting,
+    endpoint,
     errand,
     removal,
 )
@@ -59,8 +60,8 @@ def create(
     with _taken_back(cloud, contexts, request, steps) as drafts:
         draft = _draft(request, plan, folder)
         drafts.append(draft)
-        issued = _make(cloud, draft, steps)
-        server = bringup.bring_up(cloud, draft, issued, deadline, steps)
+        _make(cloud, draft, steps)
+        server = bringup.bring_up(cloud, draft, deadline, steps)
         _keep(cloud, contexts, draft, server, steps)
     return server
 
@@ -98,7 +99,8 @@ def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
 def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     """Make the keys: they are on disk before anything needs them."""
     machine_id = new_machine_id()
-    authority, secrets = certificates.new_secrets(request.name)
+    way_in = access.of(endpoint.TLS)
+    secrets = way_in.secrets(request.name)
     if not request.key_name:
         ssh_key = pki.new_ssh_key(f'docker-machine {request.name}')
         secrets[store.SSH_KEY] = ssh_key.private
@@ -121,16 +123,11 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     folder.save({'id': machine_id})
     for filename, secret in secrets.items():
         folder.write(filename, secret)
-    return Draft(
-        request, plan, folder, machine_id, authority, record, user_data
-    )
+    return Draft(request, plan, folder, machine_id, record, user_data, way_in)
 
 
-def _make(cloud: Cloud, draft: Draft, steps: Steps) -> pki.Issued:
+def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     """Make port, address and server, in that order.
-
-    :returns: the engine's certificate; its key is on no disk of this
-        workstation.
 
     The address comes before the server, so that the certificate knows its
     names and the record is complete from the server's first moment.
@@ -147,21 +144,20 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> pki.Issued:
         floating_ip_id=address_id,
         security_group_id=group,
     )
-    issued = draft.authority.server(
-        errand.names_for(
-            (draft.record.address, fixed),
-            draft.request.name,
-            draft.request.tls_sans,
-        )
+    names = errand.names_for(
+        (draft.record.address, fixed),
+        draft.request.name,
+        draft.request.tls_sans,
     )
-    draft.record = certificates.described(draft.record, draft.folder, issued)
+    draft.goods, draft.record = draft.access.goods(
+        draft.record, draft.folder, names
+    )
     steps.begin('Creating the server')
     with interrupts.held():
         server = cloud.make_server(
             draft.request, draft.plan, port.id, draft.record, draft.user_data
         )
         draft.server_id = server.id
-    return issued
 
 
 def _port(cloud: Cloud, draft: Draft) -> tuple[Port, str]:

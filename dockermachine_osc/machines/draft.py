@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dockermachine_osc.engine import EngineSettings
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Plan
-    from dockermachine_osc.pki import Authority
+    from dockermachine_osc.machines.access import Access
     from dockermachine_osc.record import Record
     from dockermachine_osc.request import CreateRequest
     from dockermachine_osc.store import MachineFolder
@@ -20,16 +21,20 @@ if TYPE_CHECKING:
 class Draft:
     """What is known so far; filled in step by step.
 
-    ``attached`` are the ids of a floating IP and a port, both the user's.
+    ``goods`` are what the engine is to be handed; ``attached`` are the ids of
+    a floating IP and a port, both the user's.
     """
 
     request: CreateRequest
     plan: Plan
     folder: MachineFolder
     machine_id: str
-    authority: Authority
     record: Record
     user_data: bytes
+    access: Access
+    goods: Mapping[str, bytes] = dataclasses.field(
+        default_factory=dict, repr=False
+    )
     server_id: str = ''
     attached: tuple[str, str] | None = None
 

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
 from dockermachine_osc.machines.machine import private_key
+from dockermachine_osc.record import IMPORTED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.engine import Handover
     from dockermachine_osc.record import Record
     from dockermachine_osc.report import Steps
@@ -57,16 +59,49 @@ def known_way(record: Record, folder: MachineFolder) -> Way:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """How an errand ended well.
+
+    :param key_line: the key that the host has proven to have.
+    """
+
+    key_line: str
+    outcome: engine.Outcome
+
+
+def serve(
+    record: Record,
+    folder: MachineFolder,
+    goods: Mapping[str, bytes],
+    deadline: Deadline,
+    steps: Steps,
+) -> Done:
+    """Set up the engine of a machine that has been visited before.
+
+    :param goods: what it is handed, see `Access.goods`.
+    """
+    settings = engine.EngineSettings(
+        machine_id=record.id,
+        source=record.engine_source or 'auto',
+        port=record.engine_port,
+        imported=record.origin == IMPORTED,
+    )
+    parcel = engine.handover(settings, goods, wait=int(deadline.remaining))
+    steps.begin('Setting up the engine')
+    way = known_way(record, folder)
+    return run(way, folder, parcel, deadline, steps)
+
+
 def run(
     way: Way,
     folder: MachineFolder,
     parcel: Handover,
     deadline: Deadline,
     steps: Steps,
-) -> str:
+) -> Done:
     """Do all the work on a host over one connection.
 
-    :returns: the key that the host has proven to have.
     :raises HostFailure: if it does not let us in.
     :raises EngineFailure: if the work fails there.
     """
@@ -91,8 +126,8 @@ def run(
             on_line=lambda line: _progress(steps, line),
             timeout=max(1.0, deadline.remaining),
         )
-    engine.outcome(result.status, result.stdout.splitlines())
-    return key_line
+    outcome = engine.outcome(result.status, result.stdout.splitlines())
+    return Done(key_line, outcome)
 
 
 def _run_as_user(
@@ -101,7 +136,7 @@ def _run_as_user(
     parcel: Handover,
     deadline: Deadline,
     steps: Steps,
-) -> str:
+) -> Done:
     """Do it with the system's ssh, whose configuration knows the way."""
     from dockermachine_osc import openssh, system_ssh
 
@@ -113,8 +148,8 @@ def _run_as_user(
         on_line=lambda line: _progress(steps, line),
         timeout=max(1.0, deadline.remaining),
     )
-    engine.outcome(result.status, result.stdout.splitlines())
-    return next(iter(way.host_keys), '')
+    outcome = engine.outcome(result.status, result.stdout.splitlines())
+    return Done(next(iter(way.host_keys), ''), outcome)
 
 
 def prove(
@@ -140,6 +175,14 @@ def names_for(
 ) -> list[str]:
     """Give the names of the engine's certificate, each once."""
     return list(dict.fromkeys([*filter(None, addresses), machine, *further]))
+
+
+def names_of(server: MachineServer) -> list[str]:
+    """Give the names of the certificate of an engine that is there."""
+    record = server.record
+    further = filter(None, record.tls_sans.split(','))
+    addresses = (record.address, *server.addresses)
+    return names_for(addresses, server.name, tuple(further))
 
 
 def _is_users(way: Way, folder: MachineFolder) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import store
+from dockermachine_osc import openssh, store
 from dockermachine_osc.errors import MachineError, StoreFailure
-from dockermachine_osc.record import READY
+from dockermachine_osc.machines import endpoint
+from dockermachine_osc.record import PREFIX, READY, Record
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import MachineServer
@@ -27,7 +29,7 @@ class Machine:
     """
 
     server: MachineServer
-    folder: Path | None
+    folder: MachineFolder | None
     context: str = ''
     engine: EngineFacts | MachineError | None = None
 
@@ -45,9 +47,7 @@ class Machine:
     @property
     def url(self) -> str:
         """Where Docker clients find the engine, '' if there is no address."""
-        return engine_url(
-            self.server.record.address, self.server.record.engine_port
-        )
+        return endpoint_of(self.server.record, self.folder).url
 
 
 _STATES = {
@@ -58,12 +58,22 @@ _STATES = {
 }
 
 
-def engine_url(address: str, port: int) -> str:
-    """Give the value of DOCKER_HOST."""
-    if not address:
-        return ''
-    host = f'[{address}]' if ':' in address else address
-    return f'tcp://{host}:{port}'
+def endpoint_of(
+    record: Record, folder: MachineFolder | None
+) -> endpoint.Endpoint:
+    """Give what a Docker client has to know of a machine.
+
+    :param folder: with its keys, None where this workstation has none.
+    """
+    if record.access == endpoint.TLS:
+        return endpoint.over_tls(
+            record.address, record.engine_port, folder.path if folder else None
+        )
+    if folder is None:
+        return endpoint.elsewhere(
+            record.address, record.ssh_user, record.ssh_port
+        )
+    return endpoint.over_ssh(folder.name, record.id)
 
 
 def days_left(expires: str) -> int | None:
@@ -74,9 +84,12 @@ def days_left(expires: str) -> int | None:
     return (moment - datetime.datetime.now(datetime.UTC)).days
 
 
-def has_keys(folder: MachineFolder) -> bool:
-    """Tell whether a Docker client can use the folder."""
-    names = (store.CA, store.CERT, store.KEY)
+def has_keys(folder: MachineFolder, access: object) -> bool:
+    """Tell whether a Docker client can use the folder.
+
+    :param access: how it gets to the engine, by the record.
+    """
+    names = endpoint.KEYS.get(str(access), endpoint.KEYS[endpoint.TLS])
     return all(folder.has(name) for name in names)
 
 
@@ -88,12 +101,32 @@ def private_key(folder: MachineFolder) -> Path | None:
     return Path(users) if isinstance(users, str) and users else None
 
 
+def target(record: Record, folder: MachineFolder) -> openssh.Target:
+    """Give where the system's ssh finds a machine."""
+    return openssh.Target(
+        record.address,
+        record.ssh_port,
+        record.ssh_user,
+        folder.path / store.KNOWN_HOSTS,
+        private_key(folder),
+    )
+
+
 def local_record(folder: MachineFolder) -> dict[str, object]:
     """Read a machine's local record; nothing if there is none to be read."""
     try:
         return folder.load()
     except StoreFailure:
         return {}
+
+
+def remembered(local: Mapping[str, object]) -> Record:
+    """Give what a local record says, as far as it fits: see local_facts."""
+    items = {
+        f'{PREFIX}{key.replace("_", "-")}': str(value)
+        for key, value in local.items()
+    }
+    return Record.from_metadata(items)
 
 
 def local_facts(server: MachineServer) -> dict[str, object]:

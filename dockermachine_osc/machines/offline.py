@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
-from pathlib import Path
 
 from dockermachine_osc import errors, openssh, store
+from dockermachine_osc.machines.endpoint import Endpoint
 from dockermachine_osc.machines.machine import (
-    engine_url,
+    endpoint_of,
     has_keys,
-    private_key,
+    local_record,
+    remembered,
+    target,
 )
 
 
@@ -20,28 +21,9 @@ class LocalMachine:
     """A machine as its local record has it."""
 
     name: str
-    cert_path: Path
     address: str
-    engine_port: int
-    ssh_user: str = ''
-    ssh_port: int = 22
-    ssh_key: Path | None = None
-
-    @property
-    def ssh_target(self) -> openssh.Target:
-        """Where the system's ssh finds the machine."""
-        return openssh.Target(
-            self.address,
-            self.ssh_port,
-            self.ssh_user,
-            self.cert_path / store.KNOWN_HOSTS,
-            self.ssh_key,
-        )
-
-    @property
-    def url(self) -> str:
-        """The value of DOCKER_HOST."""
-        return engine_url(self.address, self.engine_port)
+    endpoint: Endpoint
+    ssh_target: openssh.Target
 
 
 def local_machine(
@@ -57,27 +39,25 @@ def local_machine(
     store.check_name(name)
     scope = files.recall(fingerprint)
     folder = scope.machine(name) if scope else None
-    if folder is None or not folder.exists() or not has_keys(folder):
+    if folder is None or not _is_here(folder):
         raise _unknown(scope, cloud, name)
-    record = folder.load()
-    try:
-        address = str(ipaddress.ip_address(str(record['address'])))
-        ports = [int(str(record[k])) for k in ('engine_port', 'ssh_port')]
-    except (KeyError, ValueError):
+    record = remembered(folder.load())
+    if not record.address:
         raise errors.StoreFailure(
             f"The local record of machine '{name}' has no address",
             f'Read it from the cloud: openstack docker machine show {name}',
-        ) from None
-    user = str(record.get('ssh_user') or '')
+        )
     return LocalMachine(
         name,
-        folder.path,
-        address,
-        ports[0],
-        user,
-        ports[1],
-        private_key(folder),
+        record.address,
+        endpoint_of(record, folder),
+        target(record, folder),
     )
+
+
+def _is_here(folder: store.MachineFolder) -> bool:
+    access = local_record(folder).get('access')
+    return folder.exists() and has_keys(folder, access)
 
 
 def _unknown(

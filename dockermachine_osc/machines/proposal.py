@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import engine, errors, openssh, store, system_ssh
 from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.groups import EVERYWHERE, Rules
-from dockermachine_osc.machines import errand
+from dockermachine_osc.machines import access, errand
 from dockermachine_osc.machines.machine import local_record
 from dockermachine_osc.record import ADOPTED, READY, new_machine_id
 
@@ -59,7 +59,7 @@ def propose(
             f"Server '{server.name}' cannot be adopted: {findings.conflict}",
             findings.hint,
         )
-    if server.record.id and _is_well(files.machine(server.name), server):
+    if server.record.id and _is_well(server, files.machine(server.name)):
         return Proposal(server, way, findings, None, ())
     rules = _rules(way.address, request)
     changes = tuple(_changes(findings, rules, request))
@@ -176,15 +176,11 @@ def _look(
     return engine.findings(result.status, result.stdout.splitlines())
 
 
-def _is_well(folder: MachineFolder, server: MachineServer) -> bool:
+def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
     record = server.record
-    try:
-        engine.ask(
-            record.address, record.engine_port, folder.path, _ASK_TIMEOUT
-        )
-    except errors.MachineError:
-        return False
-    return record.state == READY
+    return record.state == READY and access.of(record.access).answers(
+        record, folder, _ASK_TIMEOUT
+    )
 
 
 def _rules(address: str, request: AdoptRequest) -> Rules | None:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc import engine, errors, store
 from dockermachine_osc.cloud import power
-from dockermachine_osc.machines import certificates, errand
-from dockermachine_osc.record import IMPORTED, READY
+from dockermachine_osc.machines import access, errand
+from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -39,7 +39,10 @@ def provision(
             f'Start it first: openstack docker machine start {server.name}',
         )
     steps.begin('Asking the engine')
-    if server.record.state == READY and _is_well(server, folder):
+    way_in = access.of(server.record.access)
+    if server.record.state == READY and way_in.is_well(
+        server, folder, _ASK_TIMEOUT
+    ):
         return server, False
     server = _learned(cloud, server, folder)
     return make_ready(cloud, server, folder, deadline, steps), True
@@ -52,37 +55,19 @@ def make_ready(
     deadline: Deadline,
     steps: Steps,
 ) -> MachineServer:
-    """Hand a certificate over, prove the engine, and write that down.
+    """Set the engine up, prove it, and write that down.
 
     :returns: the server with its record.
     """
-    authority = certificates.load_authority(folder)
-    issued = certificates.serve(server, folder, authority, deadline, steps)
+    way_in = access.of(server.record.access)
+    names = errand.names_of(server)
+    goods, record = way_in.goods(server.record, folder, names)
+    done = errand.serve(record, folder, goods, deadline, steps)
     steps.begin('Waiting for the engine')
-    answer = errand.prove(server.record, folder.path, deadline)
-    record = certificates.described(server.record, folder, issued).replace(
-        state=READY, engine_version=answer.version
-    )
+    version = way_in.prove(record, folder, done.outcome, deadline)
+    record = record.replace(state=READY, engine_version=version)
     cloud.write_record(server.id, record)
     return dataclasses.replace(server, record=record)
-
-
-def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
-    """Tell whether the engine answers, with all addresses in its name."""
-    record = server.record
-    try:
-        engine.ask(
-            record.address, record.engine_port, folder.path, _ASK_TIMEOUT
-        )
-        shown = engine.shown_certificate(
-            record.address, record.engine_port, folder.path, _ASK_TIMEOUT
-        )
-    except errors.EngineFailure:
-        return False
-    if record.origin == IMPORTED:
-        # Docker Machine's certificate names one address: the one it has.
-        return True
-    return set(server.addresses) <= set(pki.facts(shown).names)
 
 
 def _learned(

@@ -177,7 +177,7 @@ class TestHostile(base.BaseTestCase):
             self.assertTrue(problem.isprintable())
         if found.address:
             ipaddress.ip_address(found.address)
-            machine.engine_url(found.address, found.engine_port)
+            machine.endpoint_of(found, None)
         machine.days_left(found.server_expires)
         again = record.Record.from_metadata(found.to_metadata())
         self.assertEqual(dataclasses.replace(found, problems=()), again)

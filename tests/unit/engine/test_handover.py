@@ -22,7 +22,8 @@ SETUP = '#!/bin/sh\necho "setup $*"; ls "$2"; cat "$2/server-key.pem"\n'
 
 
 def parcel(wait=30):
-    return engine.handover(SETTINGS, b'ca', b'certificate', SECRET, wait)
+    goods = engine.tls_files(b'ca', b'certificate', SECRET)
+    return engine.handover(SETTINGS, goods, wait)
 
 
 class CommandTest(base.BaseTestCase):

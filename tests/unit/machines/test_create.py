@@ -83,16 +83,18 @@ class TestCreate(workbench.MachinesTestCase):
 
     def test_local_files_and_context(self):
         machine = self.create()
-        names = {p.name for p in machine.folder.iterdir()}
+        names = {p.name for p in machine.folder.path.iterdir()}
         needed = {'ca.pem', 'cert.pem', 'key.pem', 'known_hosts'}
         self.assertEqual(set(), needed - names)
-        known = (machine.folder / 'known_hosts').read_text()
+        known = (machine.folder.path / 'known_hosts').read_text()
         self.assertEqual(
             f'{machine.server.record.address} {workbench.ED25519}\n', known
         )
-        context = ssl.create_default_context(cafile=machine.folder / 'ca.pem')
+        context = ssl.create_default_context(
+            cafile=machine.folder.path / 'ca.pem'
+        )
         context.load_cert_chain(
-            machine.folder / 'cert.pem', machine.folder / 'key.pem'
+            machine.folder.path / 'cert.pem', machine.folder.path / 'key.pem'
         )
         self.assertEqual(machine.server.record.id, self.contexts.owner('web1'))
 
@@ -102,7 +104,7 @@ class TestCreate(workbench.MachinesTestCase):
         shown = json.dumps([body, self.fake.holds()]).encode()
         shown += base64.b64decode(body['user_data'])
         ((command, stdin),) = self.guest.parcels
-        for secret in machine.folder.iterdir():
+        for secret in machine.folder.path.iterdir():
             data = secret.read_bytes()
             if b'PRIVATE KEY' in data:
                 line = data.splitlines()[1]

@@ -6,6 +6,7 @@ import threading
 import fixtures
 
 from dockermachine_osc import engine, errors
+from dockermachine_osc.machines import endpoint
 from dockermachine_osc.machines import machine as machines
 from tests.unit import workbench
 
@@ -35,7 +36,7 @@ class TestList(workbench.MachinesTestCase):
         self.create('here')
         self.foreign_machine('there')
         here, there = self.machines.list()
-        self.assertTrue(here.folder.is_dir())
+        self.assertTrue(here.folder.exists())
         self.assertEqual('here', here.context)
         self.assertIsNone(there.folder)
 
@@ -128,7 +129,7 @@ class TestShow(workbench.MachinesTestCase):
 
     def test_damaged_local_record(self):
         machine = self.create()
-        (machine.folder / 'record.json').write_text('{')
+        (machine.folder.path / 'record.json').write_text('{')
         self.assertIsNone(self.machines.show('web1').folder)
 
 
@@ -156,7 +157,8 @@ class TestState(workbench.MachinesTestCase):
             ('2001:db8::1', 'tcp://[2001:db8::1]:2376'),
             ('', ''),
         ):
-            self.assertEqual(expected, machines.engine_url(address, 2376))
+            found = endpoint.over_tls(address, 2376, None)
+            self.assertEqual(expected, found.url)
 
     def test_days_left(self):
         self.assertIsNone(machines.days_left(''))
