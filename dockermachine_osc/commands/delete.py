@@ -26,10 +26,17 @@ class DeleteMachine(each.ForEach):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
+        adopted = parser.add_mutually_exclusive_group()
+        adopted.add_argument(
             '--with-server',
             action='store_true',
             help='Delete the servers of adopted machines too',
+        )
+        adopted.add_argument(
+            '--leave-host',
+            action='store_true',
+            help='Forget adopted machines without a visit to their hosts, '
+            'which stay as they are: for those that cannot be reached',
         )
         return parser
 
@@ -39,6 +46,7 @@ class DeleteMachine(each.ForEach):
             name,
             parsed_args.timeout,
             with_server=parsed_args.with_server,
+            leave_host=parsed_args.leave_host,
             reporter=self.reporter,
         )
         if done:

@@ -64,26 +64,48 @@ def leave(
     folder: MachineFolder,
     deadline: Deadline,
     steps: Steps,
+    *,
+    host: bool = True,
 ) -> None:
     """Take everything back that adopting has changed; the server stays.
 
+    :param host: whether on the host as well as in the cloud.
     :raises HostFailure: if the host cannot be reached; nothing is changed.
     """
+    if host:
+        _leave_host(server, folder, deadline, steps)
     record = server.record
+    cloud.close_to(server.id, record.security_group_id)
+    cloud.unmark_server(server.id)
+
+
+def _leave_host(
+    server: MachineServer,
+    folder: MachineFolder,
+    deadline: Deadline,
+    steps: Steps,
+) -> None:
+    record, name = server.record, server.name
+    ways_out = (
+        f'openstack docker machine delete --leave-host {name} leaves it as '
+        'it is, --with-server deletes it'
+    )
     if server.status not in power.ON:
         raise errors.InvalidRequest(
-            f"The changes on '{server.name}' cannot be taken back: it is "
+            f"The changes on '{name}' cannot be taken back: it is "
             f'{server.status}',
-            f'Start it first: openstack docker machine start {server.name}, '
-            'or delete it --with-server',
+            f'Start it first: openstack docker machine start {name}; '
+            + ways_out,
         )
     settings = engine.EngineSettings(machine_id=record.id)
     parcel = engine.visit('leave', settings)
     steps.begin('Taking the changes on the host back')
-    way = _known_way(record, folder)
-    errand.run(way, folder, parcel, deadline, steps)
-    cloud.close_to(server.id, record.security_group_id)
-    cloud.unmark_server(server.id)
+    try:
+        way = _known_way(record, folder)
+        errand.run(way, folder, parcel, deadline, steps)
+    except errors.HostFailure as error:
+        error.hint = '; '.join(filter(None, (error.hint, ways_out)))
+        raise
 
 
 # ------------------------------------------------------------------- adopt

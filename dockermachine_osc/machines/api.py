@@ -126,11 +126,13 @@ class Machines:
         timeout: float,
         *,
         with_server: bool = False,
+        leave_host: bool = False,
         reporter: Reporter | None = None,
     ) -> bool:
         """Delete a machine, by name or id, with all that it owns.
 
-        An adopted server stays, as it was before, unless ``with_server``.
+        An adopted server stays, as it was before, unless ``with_server``;
+        ``leave_host`` is for one that cannot be reached any more.
         Finishes what a create or delete that was killed left behind.
 
         :returns: whether there was anything to delete.
@@ -142,7 +144,8 @@ class Machines:
             name = server.name
         with self._local_lock(name):
             if server and server.record.server_stays and not with_server:
-                self._leave(server, timeout, reporter or Silence())
+                steps = Steps(reporter or Silence())
+                self._leave(server, timeout, steps, host=not leave_host)
                 return True
             ids = self._owners(name, server)
             if not ids:
@@ -168,6 +171,22 @@ class Machines:
     def stop(self, name: str, timeout: float) -> bool:
         """Stop a machine; tell whether it was running."""
         return self._cloud.stop(self.get(name).server, Deadline(timeout))
+
+    def kill(self, name: str, reporter: Reporter, timeout: float) -> bool:
+        """Switch a machine off at once; tell whether it was running."""
+        from dockermachine_osc.machines import killing
+
+        machine = self.get(name)
+        folder = None
+        if machine.folder:
+            folder = self._files.machine(machine.server.name)
+        return killing.kill(
+            self._cloud,
+            machine.server,
+            folder,
+            Deadline(timeout),
+            Steps(reporter),
+        )
 
     def restart(self, name: str, timeout: float, *, hard: bool) -> None:
         """Reboot a machine and wait for its engine; start it if it is off."""
@@ -322,14 +341,19 @@ class Machines:
         return there
 
     def _leave(
-        self, server: MachineServer, timeout: float, reporter: Reporter
+        self,
+        server: MachineServer,
+        timeout: float,
+        steps: Steps,
+        *,
+        host: bool,
     ) -> None:
         """Take back what adopting has changed; the server stays."""
         from dockermachine_osc.machines import adoption
 
         folder = self._files.machine(server.name)
         adoption.leave(
-            self._cloud, server, folder, Deadline(timeout), Steps(reporter)
+            self._cloud, server, folder, Deadline(timeout), steps, host=host
         )
         self._remove_locally(server.name, server.record.id)
 

@@ -152,6 +152,33 @@ def _run_as_user(
     return Done(next(iter(way.host_keys), ''), outcome)
 
 
+def order(
+    way: Way, folder: MachineFolder, command: str, timeout: float
+) -> str:
+    """Run a plain command on a host, and give what it prints.
+
+    :param timeout: seconds for the command.
+    :raises HostFailure: if the host does not let us in, or the command fails.
+    """
+    from dockermachine_osc import host, openssh, system_ssh
+
+    if way.users:
+        known = folder.path / store.KNOWN_HOSTS
+        argv = openssh.visit(way.address, way.user, way.port, way.key, known)
+        there = system_ssh.SystemHost(argv)
+        result = there.run(command, timeout=timeout)
+    else:
+        login = host.Login(way.user, way.key, agent=_is_users(way, folder))
+        with host.connect(
+            way.address, way.port, login, way.host_keys
+        ) as connected:
+            result = connected.run(command, timeout=timeout)
+    if result.status:
+        words = result.stderr.strip()[-200:] or f'exit code {result.status}'
+        raise errors.HostFailure(f'The host refuses: {words}')
+    return result.stdout
+
+
 def prove(
     record: Record, folder: Path, deadline: Deadline, why: str = ''
 ) -> engine.EngineFacts:

@@ -226,5 +226,16 @@ class DockerThereTest(servers.ServerTest):
         self.configure_ssh(config)
         self.here.machine('adopt', self.server.address, '--no-context')
         self.assertEqual(['default'], list(self.here.contexts()))
+        self._leave_host()
         self.here.machine('delete', '--with-server', self.server.name)
         self.assertNothingLeft(self.server.name)
+
+    def _leave_host(self) -> None:
+        """What stands on a host of a machine forgotten is no obstacle."""
+        name = self.server.name
+        self.here.machine('delete', '--leave-host', name)
+        server = devcloud.connect().compute.get_server(self.server.id)
+        self.assertEqual({}, server.metadata)
+        self.assertEqual([], self.here.traces(name))
+        self.here.machine('adopt', self.server.address)
+        self.here.docker('--context', name, 'ps')

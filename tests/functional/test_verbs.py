@@ -178,10 +178,27 @@ class VerbsTest(base.FunctionalTest):
         self.here.machine('restart', self.machine)
         self._works()
         self.assertNotEqual(booted, self._booted_at())
+        self._kill()
         done = self.here.machine('stop', 'nope', self.other, code=1)
         self.assertIn('1 of 2 machines failed to stop', done.err)
         status = self.here.machine('status', self.other).out
         self.assertEqual('stopped\n', status)
+
+    def _kill(self) -> None:
+        """What a service does as it is stopped tells kill from stop."""
+        guest = self.shown['id']
+        devcloud.in_guest(
+            guest, 'systemd-run', '-q', '--remain-after-exit', '--property',
+            'ExecStop=touch /var/lib/stopped-in-order', 'true',
+        )  # fmt: skip
+        said = self.here.machine('kill', self.machine)
+        self.assertEqual('', said.err)
+        self.assertEqual('stopped\n', self._line('status'))
+        self.assertIn('stopped already', self._err('kill'))
+        self.here.machine('start', self.machine)
+        self._works()
+        files = devcloud.in_guest(guest, 'ls', '/var/lib')
+        self.assertNotIn('stopped-in-order', files)
 
     def _err(self, command: str) -> str:
         return self.here.machine(command, self.machine).err

@@ -207,9 +207,21 @@ class TestLeave(adopting.AdoptingTestCase):
         """Nothing is half done: it stays a machine."""
         machine = self.fake.holds()
         self.host.failures['leave'] = errors.HostFailure('No route')
-        self.assertRaises(errors.HostFailure, self.delete)
+        error = self.assertRaises(errors.HostFailure, self.delete)
+        self.assertIn('delete --leave-host web1', error.hint)
         self.assertHolds(machine)
         self.assertTrue(self.machines.get('web1').folder)
+
+    def test_leave_host(self):
+        for status in ('ACTIVE', 'SHUTOFF'):
+            self.server['status'] = status
+            self.machines.delete('web1', 300, leave_host=True)
+            self.server['status'] = 'ACTIVE'
+            self.assertHolds(self.before)
+            self.assertEqual([], self.local())
+            self.assertNotIn('leave', self.host.verbs())
+            self.host.failures['ask'] = engine.EngineTimeout('Nobody')
+            self.adopt()
 
     def test_off(self):
         self.server['status'] = 'SHUTOFF'
