@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dockermachine_osc import errors
+from dockermachine_osc import errors, nics
 from dockermachine_osc.record import VALUE_LIMIT
 from dockermachine_osc.store import check_name
 
@@ -27,13 +27,14 @@ class CreateRequest:
 
     Resources are given by name or id, ports as TCP port numbers, networks
     that may connect as CIDR, volumes in GiB, ``timeout`` in seconds.
+    ``ip_version``, 4 or 6, is that of the machine's address.
     """
 
     name: str
     image: str = ''
     flavor: str = ''
-    network: str = ''
-    port: str = ''
+    nics: tuple[nics.Nic, ...] = ()
+    ip_version: int | None = None
     security_groups: tuple[str, ...] = ()
     external_network: str = ''
     floating_ip: str = ''
@@ -63,6 +64,11 @@ class CreateRequest:
     context: bool = True
     keep_on_failure: bool = False
 
+    @property
+    def only_own_ports(self) -> bool:
+        """Whether no port is to be made, as the user brings them all."""
+        return bool(self.nics) and all(nic.port for nic in self.nics)
+
     def check(self) -> None:
         """Raise InvalidRequest for what is wrong without asking the cloud."""
         check_name(self.name)
@@ -78,21 +84,24 @@ class CreateRequest:
                 '--no-floating-ip contradicts --floating-ip and '
                 '--external-network'
             )
-        if self.network and self.port:
+        if self.ip_version == 6 and (
+            self.floating_ip or self.external_network
+        ):
             raise errors.InvalidRequest(
-                '--network and --port exclude each other: a port lies on '
-                'one network'
+                '--ip-version 6 contradicts --floating-ip and '
+                '--external-network: floating IPs are IPv4'
             )
-        if self.security_groups and (self.allow_cidrs or self.port):
+        if self.security_groups and self.allow_cidrs:
             raise errors.InvalidRequest(
-                '--security-group excludes --allow-cidr and --port: the '
-                'groups given, and those of a port given, are used as they '
-                'are'
+                '--security-group excludes --allow-cidr: the groups given '
+                'are used as they are'
             )
-        if self.port and self.allow_cidrs:
+        nics.check(self.nics)
+        if self.only_own_ports and (self.security_groups or self.allow_cidrs):
             raise errors.InvalidRequest(
-                '--allow-cidr has no effect on a port that exists already',
-                "Change the rules of the port's own security groups",
+                '--security-group and --allow-cidr have no effect on ports '
+                'that exist already',
+                "Change the ports' own security groups, or their rules",
             )
         for cidr in self.allow_cidrs:
             check_cidr(cidr)
@@ -190,14 +199,14 @@ class AdoptRequest:
 
 
 def check_cidr(cidr: str) -> None:
-    """Raise InvalidRequest unless the text is an IPv4 network."""
+    """Raise InvalidRequest unless the text is a network."""
     try:
-        ipaddress.IPv4Network(cidr)
+        ipaddress.ip_network(cidr)
     except ValueError as error:
         raise errors.InvalidRequest(
             f'--allow-cidr {cidr}: {error}',
-            'Give a network as in 192.0.2.0/24, one address as in '
-            '192.0.2.7/32',
+            'Give a network as in 192.0.2.0/24 or 2001:db8::/32, one address '
+            'as in 192.0.2.7/32 or 2001:db8::7/128',
         ) from None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,11 @@ def find_server(connection: Connection, wanted: str) -> MachineServer:
     """
     with failures.step('list servers'):
         everything = list(connection.compute.servers(details=True))
+    names = {wanted, canonical(wanted)}
     found = [
         server
         for server in map(servers.from_sdk, everything)
-        if wanted in (server.id, server.name, *server.addresses)
+        if names & {server.id, server.name, *server.addresses}
     ]
     if not found:
         raise errors.NotFound(
@@ -44,6 +46,14 @@ def find_server(connection: Connection, wanted: str) -> MachineServer:
             'Give the id instead',
         )
     return found[0]
+
+
+def canonical(text: str) -> str:
+    """Give an address as the cloud writes it, other texts as they are."""
+    try:
+        return str(ipaddress.ip_address(text.strip('[]')))
+    except ValueError:
+        return text
 
 
 def mark(connection: Connection, server_id: str, record: Record) -> None:
@@ -88,7 +98,7 @@ def _drop(server_id: str, call: Callable[..., Any], what: object) -> None:
 
 def open_to(connection: Connection, server_id: str, rules: Rules) -> str:
     """Add the security group of these rules to a server; give its id."""
-    known = groups.find(connection, rules)
+    known = groups.find(connection, [rules])
     group = groups.ensure(connection, rules, known)
     with failures.step(f'add security group {group} to server {server_id}'):
         connection.compute.add_security_group_to_server(server_id, group)

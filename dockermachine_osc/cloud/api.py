@@ -21,11 +21,14 @@ from dockermachine_osc.record import Record, mark, read_mark
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from openstack.connection import Connection
     from openstack.network.v2.floating_ip import FloatingIP
     from openstack.network.v2.network import Network
     from openstack.network.v2.port import Port
 
+    from dockermachine_osc.cloud.interfaces import Interface
     from dockermachine_osc.cloud.plan import Plan
     from dockermachine_osc.cloud.servers import MachineServer
     from dockermachine_osc.request import CreateRequest
@@ -92,7 +95,7 @@ class Cloud:
 
     def plan(self, request: CreateRequest) -> Plan:
         """Decide what a create will use, without making anything."""
-        rules = plan.wanted_rules(request)
+        rules = plan.possible_rules(request)
         found = survey.take(self._connection, request, rules)
         return plan.make(request, found)
 
@@ -136,46 +139,62 @@ class Cloud:
             ]
         return [m for resource in found if (m := _marked(resource))]
 
-    def open_from(self, server_id: str, port: int) -> tuple[str, ...]:
+    def open_from(
+        self, server_id: str, address: str, port: int
+    ) -> tuple[str, ...]:
         """Give the networks from which a server's groups open a TCP port."""
-        return groups.open_from(self._connection, server_id, port)
+        return groups.open_from(self._connection, server_id, address, port)
 
     # -------------------------------------------------------------- making
 
-    def make_port(
-        self, plan: Plan, machine_id: str, name: str
-    ) -> tuple[Port, str]:
-        """Make the port of a machine in its security groups.
+    def make_group(self, plan: Plan) -> str:
+        """Make our group, if need be; give its id, '' if it is not used."""
+        if plan.rules is None:
+            return ''
+        return groups.ensure(self._connection, plan.rules, plan.known_groups)
 
-        :returns: the port and the id of our group, '' if the user named
-            the groups.
+    def make_port(
+        self,
+        plan: Plan,
+        interface: Interface,
+        group: str,
+        machine_id: str,
+        name: str,
+    ) -> tuple[Port, str]:
+        """Make a port of a machine in its security groups.
+
+        :param group: the id of our group, '' if the user named the groups.
+        :returns: the port, and the id of our group if that is another now.
         """
         for tries_left in reversed(range(_GROUP_TRIES)):
-            group = self._ensure_group(plan)
             ids = [group] if group else [g.id for g in plan.named_groups]
             try:
-                return self._create_port(plan, ids, machine_id, name), group
+                made = self._create_port(interface, ids, machine_id, name)
             except failures.ApiError as error:
                 # Whoever deleted the last machine took the group along.
                 if error.status != _GONE or not group or not tries_left:
                     raise
                 plan = dataclasses.replace(plan, known_groups=())
+                group = self.make_group(plan)
+            else:
+                return made, group
         raise AssertionError('the last try returns or raises')
 
-    def _ensure_group(self, plan: Plan) -> str:
-        if plan.rules is None:
-            return ''
-        return groups.ensure(self._connection, plan.rules, plan.known_groups)
-
     def _create_port(
-        self, plan: Plan, group_ids: list[str], machine_id: str, name: str
+        self,
+        interface: Interface,
+        group_ids: list[str],
+        machine_id: str,
+        name: str,
     ) -> Port:
+        fixed = [{'ip_address': address} for address in interface.fixed_ips]
         with failures.step(f'create port {name}'):
             return self._connection.network.create_port(
                 name=f'docker-machine-{name}',
                 description=mark(machine_id, name),
-                network_id=plan.network_id,
+                network_id=interface.network_id,
                 security_group_ids=group_ids,
+                **({'fixed_ips': fixed} if fixed else {}),
             )
 
     def make_floating_ip(
@@ -217,13 +236,13 @@ class Cloud:
         self,
         request: CreateRequest,
         plan: Plan,
-        port_id: str,
+        port_ids: Sequence[str],
         record: Record,
         user_data: bytes,
     ) -> MachineServer:
         """Ask Nova for the server."""
         return servers.create(
-            self._connection, request, plan, port_id, record, user_data
+            self._connection, request, plan, port_ids, record, user_data
         )
 
     def wait_active(self, server_id: str, deadline: Deadline) -> MachineServer:

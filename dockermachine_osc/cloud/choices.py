@@ -248,28 +248,27 @@ def gateways(survey: Survey) -> dict[str, set[str]]:
 
 
 def network(
-    wanted: str, survey: Survey, external: set[str] | None
+    survey: Survey, external: set[str] | None, version: int | None = None
 ) -> Choice[Network]:
-    """Choose the network of the machine's port.
+    """Choose the network of a machine of which none is named.
 
     :param external: ids of the external networks that it should have a way
         out to, or None if the machine gets no floating IP.
+    :param version: of IP, None for any.
     :raises Ambiguous: if several networks could serve.
-    :raises InvalidRequest: if the one named has no way out.
+    :raises NotFound: if none can.
     """
     inner = [
         n
         for n in survey.networks
         if n.subnet_ids and _attachable(n, survey.project_id)
     ]
-    ways = gateways(survey)
-    if wanted:
-        choice = pick('Network', wanted, survey.networks, _network_detail)
-        if external is not None:
-            _check_way_out(choice.resource, ways, survey, external)
-        return choice
     if external is not None:
+        ways = gateways(survey)
         inner = [n for n in inner if ways.get(n.id, set()) & external]
+        version = 4
+    if version:
+        inner = [n for n in inner if version in _versions(n, survey)]
     if len(inner) == 1:
         why = 'the only one' + (' with a way out' if external else '')
         return Choice(inner[0], why)
@@ -280,7 +279,20 @@ def network(
             'Choose one with --network, or set docker_machine: network: in '
             'clouds.yaml',
         )
-    raise _no_network(survey, floating=external is not None)
+    raise _no_network(survey, version, floating=external is not None)
+
+
+def pick_network(wanted: str, survey: Survey) -> Choice[Network]:
+    """Find the network that the user named."""
+    return pick('Network', wanted, survey.networks, _network_detail)
+
+
+def _versions(candidate: Network, survey: Survey) -> set[int]:
+    """Give the versions of IP of a network; all where it does not show."""
+    found = {
+        s.ip_version for s in survey.subnets if s.network_id == candidate.id
+    }
+    return found or {4, 6}
 
 
 def _attachable(candidate: Network, project_id: str) -> bool:
@@ -291,32 +303,38 @@ def _attachable(candidate: Network, project_id: str) -> bool:
     )
 
 
-def _check_way_out(
-    chosen: Network,
-    ways: dict[str, set[str]],
-    survey: Survey,
-    external: set[str],
-) -> None:
-    # The router of a network that another project shares may be out of
-    # sight: then only Neutron can tell.
-    foreign = chosen.project_id != survey.project_id
-    if ways.get(chosen.id, set()) & external or foreign:
-        return
-    name = failures.plain(chosen.name)
-    raise errors.InvalidRequest(
-        f"Network '{name}' has no router to the external network, so it "
-        'can have no floating IP',
+def leads_out(network_id: str, survey: Survey, external: set[str]) -> bool:
+    """Tell whether a network has, or may have, a way out to one of these.
+
+    The router of a network that another project shares may be out of sight:
+    then only Neutron can tell.
+    """
+    seen = [n for n in survey.networks if n.id == network_id]
+    foreign = not seen or seen[0].project_id != survey.project_id
+    return foreign or bool(gateways(survey).get(network_id, set()) & external)
+
+
+def no_way_out(network_id: str, survey: Survey) -> errors.InvalidRequest:
+    """Give the error for a network that was named and has no way out."""
+    (chosen,) = (n for n in survey.networks if n.id == network_id)
+    return errors.InvalidRequest(
+        f"Network '{failures.plain(chosen.name)}' has no router to the "
+        'external network, so it can have no floating IP',
         f'Join it: openstack router add subnet <router> '
         f'{chosen.subnet_ids[0] if chosen.subnet_ids else "<subnet>"}, or '
         'use its own addresses: --no-floating-ip',
     )
 
 
-def _no_network(survey: Survey, *, floating: bool) -> errors.NotFound:
+def _no_network(
+    survey: Survey, version: int | None, *, floating: bool
+) -> errors.NotFound:
     what = 'No network here has a router to an external network'
+    if not floating:
+        what = 'This project has no network'
+        what += f' with an IPv{version} subnet' if version else ''
     return errors.NotFound(
-        f'{what if floating else "This project has no network"}. There is:\n'
-        + listed(survey.networks, _network_detail),
+        f'{what}. There is:\n' + listed(survey.networks, _network_detail),
         'Choose one with --network, with its own addresses if you can reach '
         'them: --no-floating-ip',
     )

@@ -14,8 +14,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from openstack import exceptions as sdk_exceptions
 
@@ -23,10 +23,13 @@ from dockermachine_osc.cloud import failures
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
+    from openstack.network.v2.port import Port
     from openstack.network.v2.security_group import SecurityGroup
     from openstack.network.v2.security_group_rule import SecurityGroupRule
 
 EVERYWHERE = '0.0.0.0/0'
+#: What everywhere is, by version of IP.
+ANYWHERE = {4: EVERYWHERE, 6: '::/0'}
 NAME_PREFIX = 'docker-machine-'
 #: Marks the groups that are ours to delete; a name alone could be anyone's.
 DESCRIPTION_PREFIX = 'Made and removed by openstack docker machine: '
@@ -60,7 +63,7 @@ class Rules:
     def missing_from(self, group: SecurityGroup) -> list[dict[str, object]]:
         """Give the rules that a half-made group still lacks."""
         there = {
-            (r['remote_ip_prefix'] or EVERYWHERE, r['port_range_min'])
+            (_prefix(r), r['port_range_min'])
             for r in group.security_group_rules or ()
             if r['direction'] == 'ingress' and r['protocol'] == 'tcp'
         }
@@ -68,7 +71,7 @@ class Rules:
             {
                 'security_group_id': group.id,
                 'direction': 'ingress',
-                'ethertype': 'IPv4',
+                'ethertype': f'IPv{ipaddress.ip_network(cidr).version}',
                 'protocol': 'tcp',
                 'port_range_min': port,
                 'port_range_max': port,
@@ -80,6 +83,16 @@ class Rules:
         ]
 
 
+def _prefix(rule: Mapping[str, Any]) -> str:
+    anywhere = ANYWHERE[6 if rule['ethertype'] == 'IPv6' else 4]
+    return str(rule['remote_ip_prefix'] or anywhere)
+
+
+def version_of(address: str) -> int:
+    """Give the version of IP of an address or network, however untrusted."""
+    return 6 if ':' in address else 4
+
+
 def is_ours(group: SecurityGroup) -> bool:
     """Tell whether a group was made here, by name and description."""
     return str(group.name).startswith(NAME_PREFIX) and str(
@@ -87,11 +100,14 @@ def is_ours(group: SecurityGroup) -> bool:
     ).startswith(DESCRIPTION_PREFIX)
 
 
-def find(connection: Connection, rules: Rules) -> tuple[SecurityGroup, ...]:
-    """List the groups of this project that were made for these rules."""
+def find(
+    connection: Connection, rules: Iterable[Rules]
+) -> tuple[SecurityGroup, ...]:
+    """List the groups of this project that were made for any of these."""
     with failures.step('list security groups'):
         found = connection.network.security_groups(
-            name=rules.group_name, project_id=connection.current_project_id
+            name=[r.group_name for r in rules],
+            project_id=connection.current_project_id,
         )
         return tuple(g for g in found if is_ours(g))
 
@@ -136,26 +152,37 @@ def _add(
 
 
 def open_from(
-    connection: Connection, server_id: str, port: int
+    connection: Connection, server_id: str, address: str, port: int
 ) -> tuple[str, ...]:
     """Give the networks from which a server's groups open a TCP port.
 
     A rule that names a group instead of a network is given as that.
+
+    :param address: through which, of a server with several interfaces; that
+        of a floating IP stands for all of them.
     """
-    network = connection.network
+    network, version = connection.network, version_of(address)
     with failures.step('read the security groups'):
         ports = list(network.ports(device_id=server_id))
+        ports = [p for p in ports if _has(p, address)] or ports
         if any(not p.is_port_security_enabled for p in ports):
-            return (EVERYWHERE,)
+            return (ANYWHERE[version],)
         ids = {g for p in ports for g in p.security_group_ids or ()}
         rules = [
             rule
             for group_id in ids
             for rule in network.security_group_rules(
-                security_group_id=group_id, direction='ingress'
+                security_group_id=group_id,
+                direction='ingress',
+                ether_type=f'IPv{version}',
             )
         ]
     return tuple(sorted({_source(r) for r in rules if _opens(r, port)}))
+
+
+def _has(port: Port, address: str) -> bool:
+    fixed = {f['ip_address'] for f in port.fixed_ips or ()}
+    return address in fixed
 
 
 def _opens(rule: SecurityGroupRule, port: int) -> bool:
@@ -168,8 +195,8 @@ def _opens(rule: SecurityGroupRule, port: int) -> bool:
 def _source(rule: SecurityGroupRule) -> str:
     if rule.remote_group_id:
         return f'group {rule.remote_group_id}'
-    family_any = '::/0' if rule.ether_type == 'IPv6' else EVERYWHERE
-    return str(rule.remote_ip_prefix or family_any)
+    anywhere = ANYWHERE[6 if rule.ether_type == 'IPv6' else 4]
+    return str(rule.remote_ip_prefix or anywhere)
 
 
 def remove_unused(connection: Connection) -> list[str]:

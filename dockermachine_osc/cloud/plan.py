@@ -4,11 +4,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from dockermachine_osc import errors, record
-from dockermachine_osc.cloud import choices, disks, failures, groups, quota
+from dockermachine_osc.cloud import (
+    choices,
+    disks,
+    failures,
+    groups,
+    interfaces,
+    quota,
+)
 from dockermachine_osc.cloud.choices import Choice, Named
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from openstack.network.v2.port import Port
     from openstack.network.v2.security_group import SecurityGroup
 
+    from dockermachine_osc.cloud.interfaces import Interface
     from dockermachine_osc.cloud.survey import Survey
     from dockermachine_osc.request import CreateRequest
 
@@ -30,16 +38,17 @@ _R = TypeVar('_R', bound=Named)
 class Plan:
     """What a create will use.
 
-    ``port`` and ``floating_ip`` are set if they exist already and stay the
-    user's; ``external`` if a floating IP is to be made there; ``rules`` if a
-    group of ours is to be used instead of ``named_groups``.
+    ``main`` is the one of the ``interfaces`` that has the machine's address,
+    which is of ``ip_version``. ``floating_ip`` is set if it exists already
+    and stays the user's; ``external`` if one is to be made there; ``rules``
+    if a group of ours is to be used instead of ``named_groups``.
     """
 
     image: Choice[Image]
     flavor: Choice[Flavor]
-    network: Choice[Network] | None
-    network_id: str
-    port: Port | None
+    interfaces: tuple[Interface, ...]
+    main: Interface
+    ip_version: int
     external: Network | None
     floating_ip: FloatingIP | None
     rules: groups.Rules | None
@@ -49,18 +58,35 @@ class Plan:
     public_key: str
     server_group: str = ''
 
+    @property
+    def port(self) -> Port | None:
+        """The user's port that has the machine's address, if it is one."""
+        return self.main.port
+
+    @property
+    def network(self) -> Choice[Network] | None:
+        """The network of the machine's address, unless a port was named."""
+        return self.main.network
+
     def notes(self) -> Iterator[str]:
         """Say, a line each, what will be used and why."""
         yield _note('image', self.image)
         yield _note('flavor', self.flavor)
-        if self.network:
-            yield _note('network', self.network)
+        for interface in self.interfaces:
+            if interface.network:
+                yield _note('network', interface.network)
         yield f'address: {self._address_note()}'
         if self.rules:
             yield f'open: {self.rules}' + (
                 ' (narrow it with --allow-cidr)'
-                if groups.EVERYWHERE in self.rules.cidrs
+                if {*groups.ANYWHERE.values()} & {*self.rules.cidrs}
                 else ''
+            )
+        if interfaces.rivals(self.interfaces, self.ip_version):
+            yield (
+                'gateways: several of these networks name one, and the host '
+                'may answer through the wrong one; if it is not reached, '
+                'leave one: openstack subnet set --gateway none <subnet>'
             )
 
     def _address_note(self) -> str:
@@ -70,7 +96,8 @@ class Plan:
         if self.external:
             name = failures.plain(self.external.name)
             return f'a new floating IP from {name}'
-        return "its network's own, without a floating IP"
+        own = f"its network's own, IPv{self.ip_version}"
+        return f'{own}, without a floating IP'
 
 
 def _note(label: str, choice: Choice[_R]) -> str:
@@ -92,29 +119,25 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
         image.resource,
         volume=bool(request.boot_from_volume),
     )
-    port = _port(request, survey)
-    exits = _exits(request, survey, port)
-    network = None
-    if port:
-        network_id = str(port.network_id)
-    else:
-        network = choices.network(request.network, survey, exits)
-        network_id = str(network.resource.id)
-    floating_ip = _floating_ip(request, survey, port)
+    found, main, exits, version = _interfaces(request, survey)
+    floating_ip = _floating_ip(request, survey, main.port)
     external = None
     if not floating_ip:
-        external = _external(survey, exits, network_id)
+        external = _external(survey, exits, main.network_id)
+    rules = wanted_rules(request, version, found)
     plan = Plan(
         image=image,
         flavor=flavor,
-        network=network,
-        network_id=network_id,
-        port=port,
+        interfaces=found,
+        main=main,
+        ip_version=version,
         external=external,
         floating_ip=floating_ip,
-        rules=wanted_rules(request),
+        rules=rules,
         named_groups=_named_groups(request, survey),
-        known_groups=() if request.security_groups else survey.groups,
+        known_groups=tuple(
+            g for g in survey.groups if rules and g.name == rules.group_name
+        ),
         login_user=request.ssh_user or choices.login_user(image.resource),
         public_key=survey.keypair.public_key if survey.keypair else '',
         server_group=_server_group(request, survey),
@@ -123,20 +146,86 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
     return plan
 
 
-def wanted_rules(request: CreateRequest) -> groups.Rules | None:
-    """Give the rules of the machine's group; None if the user has groups."""
-    if request.security_groups or request.port:
+def _interfaces(
+    request: CreateRequest, survey: Survey
+) -> tuple[tuple[Interface, ...], Interface, set[str] | None, int]:
+    """Give the interfaces, the one with the address, its exits and version."""
+    found = interfaces.named(request, survey)
+    exits = _exits(request, survey, found)
+    if not found:
+        chosen = choices.network(survey, exits, request.ip_version)
+        found = (interfaces.on(chosen, survey),)
+    if exits is None:
+        main, version = interfaces.with_fixed_ip(
+            found, survey, request.ip_version
+        )
+        return found, main, None, version
+    return found, _floating(found, survey, exits), exits, 4
+
+
+def _floating(
+    found: Sequence[Interface], survey: Survey, exits: set[str]
+) -> Interface:
+    """Choose the interface with the floating IP: one that has one, or can."""
+    led = {address.port_id for address in survey.addresses}
+    for interface in found:
+        if interface.port and interface.port.id in led:
+            return interface
+    return interfaces.with_floating_ip(found, survey, exits)
+
+
+def possible_rules(request: CreateRequest) -> tuple[groups.Rules, ...]:
+    """Give the rules that the machine's group may come to have.
+
+    None if the user has groups, or brings all ports.
+    """
+    if request.security_groups or request.only_own_ports:
+        return ()
+    ports = (request.ssh_port, request.engine_port)
+    if request.allow_cidrs:
+        return (groups.Rules.of(request.allow_cidrs, ports),)
+    four, six = groups.ANYWHERE[4], groups.ANYWHERE[6]
+    return tuple(
+        groups.Rules.of(cidrs, ports)
+        for cidrs in ((four,), (six,), (four, six))
+    )
+
+
+def wanted_rules(
+    request: CreateRequest, version: int, found: Sequence[Interface]
+) -> groups.Rules | None:
+    """Give the rules of the machine's group; None if the user has groups.
+
+    :param version: of the machine's address: no more than that is opened
+        beyond IPv4, and IPv4 only where there is some.
+    :raises InvalidRequest: if nobody could reach that address.
+    """
+    possible = possible_rules(request)
+    if not possible:
         return None
-    return groups.Rules.of(
-        request.allow_cidrs or (groups.EVERYWHERE,),
-        (request.ssh_port, request.engine_port),
+    if request.allow_cidrs:
+        _check_cidrs(request.allow_cidrs, version)
+        return possible[0]
+    four, six, both = possible
+    if version == 4:
+        return four
+    return both if any(4 in i.versions for i in found) else six
+
+
+def _check_cidrs(cidrs: Sequence[str], version: int) -> None:
+    if any(groups.version_of(cidr) == version for cidr in cidrs):
+        return
+    raise errors.InvalidRequest(
+        f"The machine's address is IPv{version}, and --allow-cidr names no "
+        f'IPv{version} network: nobody could reach it',
+        f'Add one, or everywhere: --allow-cidr {groups.ANYWHERE[version]}',
     )
 
 
 def _needs(plan: Plan) -> dict[str, int]:
     rules = None if plan.known_groups else plan.rules
     return {
-        'ports': 0 if plan.port else 1,
+        'ports': sum(i.port is None for i in plan.interfaces),
         'floating_ips': 1 if plan.external else 0,
         'security_groups': 1 if rules else 0,
         # Neutron itself adds one for each family that may go out.
@@ -186,23 +275,11 @@ def _is_available(zone: AvailabilityZone) -> bool:
     return bool((zone.state or {}).get('available', True))
 
 
-def _port(request: CreateRequest, survey: Survey) -> Port | None:
-    if not request.port:
-        return None
-    port = choices.pick('Port', request.port, survey.ports).resource
-    if port.device_id:
-        raise errors.InvalidRequest(
-            f"Port '{request.port}' is in use by {port.device_id}",
-            'Choose one that is free: openstack port list',
-        )
-    return port
-
-
 def _exits(
-    request: CreateRequest, survey: Survey, port: Port | None
+    request: CreateRequest, survey: Survey, found: Sequence[Interface]
 ) -> set[str] | None:
     """Give the external networks to take an address from; None: take none."""
-    if request.no_floating_ip:
+    if request.no_floating_ip or request.ip_version == 6:
         return None
     if survey.floating_ip:
         return {survey.floating_ip.floating_network_id}
@@ -213,7 +290,7 @@ def _exits(
         return wanted
     ways = choices.gateways(survey)
     usable = {n for exits in ways.values() for n in exits} & set(external)
-    if port and not ways.get(port.network_id):
+    if found and not interfaces.can_float(found, survey):
         return None
     # A cloud without routers gives its servers addresses that can be reached
     # as they are.
@@ -242,7 +319,7 @@ def _floating_ip(
     request: CreateRequest, survey: Survey, port: Port | None
 ) -> FloatingIP | None:
     """Give the floating IP that the user has named, or has on the port."""
-    if request.no_floating_ip:
+    if request.no_floating_ip or request.ip_version == 6:
         return None
     found = survey.floating_ip
     for address in survey.addresses:

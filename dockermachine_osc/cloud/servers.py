@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
@@ -80,16 +80,23 @@ def create(
     connection: Connection,
     request: CreateRequest,
     plan: Plan,
-    port_id: str,
+    port_ids: Sequence[str],
     record: Record,
     user_data: bytes,
 ) -> MachineServer:
-    """Ask for the server; it carries its record from its first moment."""
+    """Ask for the server; it carries its record from its first moment.
+
+    :param port_ids: a port for each interface of the plan.
+    """
+    tags = [interface.tag for interface in plan.interfaces]
     attributes: dict[str, Any] = {
         'name': request.name,
         'image_id': plan.image.resource.id,
         'flavor_id': plan.flavor.resource.id,
-        'networks': [{'port': port_id}],
+        'networks': [
+            {'port': port_id} | ({'tag': tag} if tag else {})
+            for port_id, tag in zip(port_ids, tags, strict=True)
+        ],
         'user_data': base64.b64encode(user_data).decode(),
         'metadata': {**request.properties, **record.to_metadata()},
         'tags': [TAG, *request.tags],

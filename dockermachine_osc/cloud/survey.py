@@ -6,7 +6,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from openstack.network.v2.quota import QuotaDetails
     from openstack.network.v2.router import Router
     from openstack.network.v2.security_group import SecurityGroup
+    from openstack.network.v2.subnet import Subnet
 
     from dockermachine_osc.request import CreateRequest
 
@@ -48,7 +49,11 @@ _IMAGES_A_PAGE = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """Answers of the cloud's APIs; None is what the cloud would not tell."""
+    """Answers of the cloud's APIs; None is what the cloud would not tell.
+
+    ``ports`` are those that the user may have named, ``taken`` those that
+    have one of the fixed IPs asked for, on whatever network.
+    """
 
     project_id: str
     images: tuple[Image, ...]
@@ -62,7 +67,9 @@ class Survey:
     groups: tuple[SecurityGroup, ...] = ()
     zones: tuple[AvailabilityZone, ...] = ()
     keypair: Keypair | None = None
+    subnets: tuple[Subnet, ...] = ()
     ports: tuple[Port, ...] = ()
+    taken: tuple[Port, ...] = ()
     floating_ip: FloatingIP | None = None
     addresses: tuple[FloatingIP, ...] = ()
     server_groups: tuple[ServerGroup, ...] = ()
@@ -76,12 +83,12 @@ _Question = Callable[[], Any]
 def take(
     connection: Connection,
     request: CreateRequest,
-    rules: groups.Rules | None,
+    rules: Sequence[groups.Rules],
 ) -> Survey:
     """Ask everything that a create has to know, and change nothing.
 
-    :param rules: of the security group that may be there already, or None
-        if the user names the groups.
+    :param rules: of which one may have its security group already; none if
+        the user names the groups.
     :raises CloudFailure: if an API refuses or cannot be reached.
     :raises NotFound: for a key pair, port or floating IP that is not there.
     """
@@ -149,12 +156,13 @@ def _compute_questions(
 def _network_questions(
     connection: Connection,
     request: CreateRequest,
-    rules: groups.Rules | None,
+    rules: Sequence[groups.Rules],
 ) -> dict[str, _Question]:
     network = connection.network
     project_id = connection.current_project_id or ''
     questions: dict[str, _Question] = {
         'networks': _listing('list networks', network.networks),
+        'subnets': _listing('list subnets', network.subnets),
         'routers': _listing('list routers', network.routers),
         'router_legs': _listing(
             "list routers' ports",
@@ -171,10 +179,17 @@ def _network_questions(
         )
     elif rules:
         questions['groups'] = lambda: groups.find(connection, rules)
-    if request.port:
-        questions['ports'] = lambda: _ports(connection, request.port)
+    if wanted := [nic.port for nic in request.nics if nic.port]:
+        questions['ports'] = lambda: _ports(connection, wanted)
         questions['addresses'] = _listing(
             'list floating IPs', lambda: network.ips(project_id=project_id)
+        )
+    if fixed := [ip for nic in request.nics for ip in nic.fixed_ips]:
+        questions['taken'] = _listing(
+            'list ports',
+            lambda: network.ports(
+                fixed_ips=[f'ip_address={address}' for address in fixed]
+            ),
         )
     if request.floating_ip:
         questions['floating_ip'] = lambda: _floating_ip(
@@ -254,11 +269,19 @@ def _keypair(connection: Connection, name: str) -> Keypair:
     return found
 
 
-def _ports(connection: Connection, wanted: str) -> tuple[Port, ...]:
-    """List the ports of that name or id: names need not be unique."""
-    key = 'id' if _UUID.fullmatch(wanted) else 'name'
-    with failures.step(f"look for port '{wanted}'"):
-        return tuple(connection.network.ports(**{key: wanted}))
+def _ports(connection: Connection, wanted: Sequence[str]) -> tuple[Port, ...]:
+    """List the ports of these names or ids: names need not be unique."""
+    by_key = {
+        'id': [w for w in wanted if _UUID.fullmatch(w)],
+        'name': [w for w in wanted if not _UUID.fullmatch(w)],
+    }
+    with failures.step(f'look for port {", ".join(wanted)}'):
+        return tuple(
+            port
+            for key, values in by_key.items()
+            if values
+            for port in connection.network.ports(**{key: values})
+        )
 
 
 def _floating_ip(connection: Connection, address: str) -> FloatingIP:

@@ -13,6 +13,7 @@ from dockermachine_osc.commands import (
     arguments,
     base,
     fields,
+    nics,
     options,
     placement,
 )
@@ -135,18 +136,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        '--network',
-        metavar='<network>',
-        help='Network of the server (name or ID; default: the only one with '
-        'a way out)',
-    )
-    where.add_argument(
-        '--port',
-        metavar='<port>',
-        help='Port that exists already (name or ID); it stays yours',
-    )
+    nics.add_options(parser)
     parser.add_argument(
         '--security-group',
         metavar='<security-group>',
@@ -171,6 +161,13 @@ def _add_address_options(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         default=None,
         help="Use the address in the server's own network",
+    )
+    parser.add_argument(
+        '--ip-version',
+        metavar='<4|6>',
+        type=options.ip_version,
+        help='Version of the address that the machine is reached by '
+        '(default: 4 where it has such an address, fixed or floating)',
     )
     parser.add_argument(
         '--external-network',

@@ -54,6 +54,13 @@ def seconds(text: str) -> float:
     return number
 
 
+def ip_version(text: str) -> int:
+    """Read a version of IP, for argparse."""
+    if text not in ('4', '6'):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither 4 nor 6")
+    return int(text)
+
+
 def boolean(text: object) -> bool:
     """Read a yes or no of YAML, which may come as a text."""
     known = {'true': True, 'yes': True, 'false': False, 'no': False}
@@ -98,8 +105,9 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     'flavor': ('flavor', str),
     'image': ('image', str),
     'key_name': ('key_name', str),
+    'ip_version': ('ip_version', lambda v: ip_version(str(v))),
     'keep_on_failure': ('keep_on_failure', boolean),
-    'network': ('network', str),
+    'network': ('nics', lambda v: [{'network': n} for n in _texts(v)]),
     'no_floating_ip': ('no_floating_ip', boolean),
     'property': ('properties', _pairs),
     'security_group': ('security_groups', _texts),
@@ -115,12 +123,12 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 #: What is set on the command line makes these defaults meaningless.
 _OVERRIDES = {
-    'port': ('network', 'security_groups', 'allow_cidrs'),
     'security_groups': ('allow_cidrs',),
     'allow_cidrs': ('security_groups',),
     'no_floating_ip': ('external_network',),
-    'floating_ip': ('no_floating_ip', 'external_network'),
-    'external_network': ('no_floating_ip',),
+    'floating_ip': ('no_floating_ip', 'external_network', 'ip_version'),
+    'external_network': ('no_floating_ip', 'ip_version'),
+    'ip_version': ('external_network',),
     'engine_source': ('engine_version',),
 }
 
@@ -132,6 +140,7 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
     :param configured: the value of docker_machine in clouds.yaml.
     :raises InvalidRequest: for a default that is unknown or not understood.
     """
+    from dockermachine_osc.nics import Nic
     from dockermachine_osc.request import CreateRequest
 
     said = {k: v for k, v in given.items() if v is not None}
@@ -139,11 +148,16 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
     for option in said:
         for field in _OVERRIDES.get(option, ()):
             values.pop(field, None)
+    if all('port' in nic for nic in said.get('nics', [{}])):
+        # The groups of ports that are there already are as they are.
+        for field in ('security_groups', 'allow_cidrs'):
+            values.pop(field, None)
     values |= said
     volumes = {'boot_from_volume', 'data_volume'} & values.keys()
     if not volumes and 'volume_type' not in said:
         # As a default it is for those who ask for a volume.
         values.pop('volume_type', None)
+    values['nics'] = tuple(Nic(**nic) for nic in values.get('nics', ()))
     values['properties'] = {
         **_configured(configured).get('properties', {}),
         **said.get('properties', {}),

@@ -114,9 +114,10 @@ def _wait_ssh(draft: Draft, facts: ConsoleFacts, deadline: Deadline) -> None:
 
 
 def _way_in(draft: Draft) -> str:
-    if draft.plan.rules:
+    if draft.plan.rules and not draft.plan.port:
         return f'Its security group opens {draft.plan.rules}'
-    names = ', '.join(str(g.name) for g in draft.plan.named_groups)
+    groups = () if draft.plan.port else draft.plan.named_groups
+    names = ', '.join(str(g.name) for g in groups)
     of = f'Security group {names}' if names else 'The port given'
     return f'{of} seems not to open tcp {_ssh_port(draft)} from here'
 

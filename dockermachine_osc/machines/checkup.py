@@ -115,14 +115,16 @@ def _address(patient: Patient) -> str:
 def _group(patient: Patient) -> str:
     server = patient.server
     sources = {
-        port: patient.cloud.open_from(server.id, port)
+        port: patient.cloud.open_from(server.id, server.record.address, port)
         for port in (server.record.ssh_port, server.record.engine_port)
     }
+    # The command's own default is IPv4.
+    v6 = '--ethertype IPv6 ' if ':' in server.record.address else ''
     for port, cidrs in sources.items():
         if not cidrs:
             raise _Broken(
                 f'no security group of the server opens tcp {port}',
-                'openstack security group rule create --protocol tcp '
+                f'openstack security group rule create --protocol tcp {v6}'
                 f'--dst-port {port} <group>',
             )
     return '; '.join(f'{p} from {", ".join(c)}' for p, c in sources.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+import ipaddress
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, interrupts, pki, store
@@ -133,9 +134,9 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     names and the record is complete from the server's first moment.
     """
     steps.begin('Creating the port and its address')
-    with interrupts.held():
-        port, group = _port(cloud, draft)
-    fixed = _fixed_address(port)
+    ports, group = _ports(cloud, draft)
+    port = ports[draft.plan.interfaces.index(draft.plan.main)]
+    fixed = _fixed_address(port, draft.plan.ip_version)
     with interrupts.held():
         address, address_id = _address(cloud, draft, port)
     draft.record = draft.record.replace(
@@ -145,7 +146,7 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
         security_group_id=group,
     )
     names = errand.names_for(
-        (draft.record.address, fixed),
+        (draft.record.address, fixed, *_fixed_ips(ports)),
         draft.request.name,
         draft.request.tls_sans,
     )
@@ -155,15 +156,34 @@ def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     steps.begin('Creating the server')
     with interrupts.held():
         server = cloud.make_server(
-            draft.request, draft.plan, port.id, draft.record, draft.user_data
+            draft.request,
+            draft.plan,
+            [port.id for port in ports],
+            draft.record,
+            draft.user_data,
         )
         draft.server_id = server.id
 
 
-def _port(cloud: Cloud, draft: Draft) -> tuple[Port, str]:
-    if draft.plan.port:
-        return draft.plan.port, ''
-    return cloud.make_port(draft.plan, draft.machine_id, draft.request.name)
+def _ports(cloud: Cloud, draft: Draft) -> tuple[list[Port], str]:
+    """Give a port for each interface, and the id of our group if it is used.
+
+    What is the user's is used as it is.
+    """
+    plan, name = draft.plan, draft.request.name
+    with interrupts.held():
+        group = cloud.make_group(plan)
+    ports = []
+    for interface in plan.interfaces:
+        if interface.port:
+            ports.append(interface.port)
+            continue
+        with interrupts.held():
+            port, group = cloud.make_port(
+                plan, interface, group, draft.machine_id, name
+            )
+        ports.append(port)
+    return ports, group
 
 
 def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
@@ -184,14 +204,19 @@ def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
     return '', ''
 
 
-def _fixed_address(port: Port) -> str:
-    for fixed in port.fixed_ips or ():
-        if ':' not in fixed['ip_address']:
-            return str(fixed['ip_address'])
+def _fixed_address(port: Port, version: int) -> str:
+    for address in _fixed_ips([port]):
+        if ipaddress.ip_address(address).version == version:
+            return address
     raise errors.CloudFailure(
-        f'Port {port.id} has no IPv4 address',
-        'Choose a network with an IPv4 subnet: openstack subnet list',
+        f'Port {port.id} has no IPv{version} address',
+        f'Choose a network with an IPv{version} subnet: openstack subnet '
+        f'list --ip-version {version}',
     )
+
+
+def _fixed_ips(ports: Sequence[Port]) -> list[str]:
+    return [str(f['ip_address']) for p in ports for f in p.fixed_ips or ()]
 
 
 # -------------------------------------------------------------------- keep

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, openssh, store, system_ssh
 from dockermachine_osc.cloud import power
-from dockermachine_osc.cloud.groups import EVERYWHERE, Rules
+from dockermachine_osc.cloud.adopted import canonical
+from dockermachine_osc.cloud.groups import ANYWHERE, Rules, version_of
 from dockermachine_osc.machines import access, errand
 from dockermachine_osc.machines.machine import local_record
 from dockermachine_osc.record import ADOPTED, READY, new_machine_id
@@ -144,14 +145,15 @@ def _way(
 
 
 def _address(server: MachineServer, request: AdoptRequest) -> str:
-    """Choose the address: the one named, else floating, else the first."""
-    if request.server in server.addresses:
-        return request.server
-    for address in (*server.floating, *server.addresses):
-        if ':' not in address:
-            return address
+    """Choose the address: the one named, else floating, IPv4, any."""
+    named = canonical(request.server)
+    if named in server.addresses:
+        return named
+    addresses = (*server.floating, *server.addresses)
+    for address in sorted(addresses, key=lambda a: ':' in a):
+        return address
     raise errors.InvalidRequest(
-        f"Server '{server.name}' has no IPv4 address",
+        f"Server '{server.name}' has no address",
         f'See them: openstack server show -c addresses {server.id}',
     )
 
@@ -190,8 +192,9 @@ def _rules(address: str, request: AdoptRequest) -> Rules | None:
     """
     if system_ssh.reaches(address, request.engine_port, _PROBE_TIMEOUT):
         return None
+    everywhere = ANYWHERE[version_of(address)]
     return Rules.of(
-        request.allow_cidrs or (EVERYWHERE,), (request.engine_port,)
+        request.allow_cidrs or (everywhere,), (request.engine_port,)
     )
 
 

@@ -7,7 +7,10 @@ import fixtures
 from oslotest import base
 
 from dockermachine_osc import errors
+from dockermachine_osc.nics import Nic
 from dockermachine_osc.request import CreateRequest
+
+PORTS = (Nic(port='p'), Nic(port='q'))
 
 
 class TestRequest(base.BaseTestCase):
@@ -31,7 +34,7 @@ class TestRequest(base.BaseTestCase):
             ssh_user='debian',
             engine_source='https://get.docker.com',
             engine_version='28.2',
-            allow_cidrs=('192.0.2.0/24', '192.0.2.7'),
+            allow_cidrs=('192.0.2.0/24', '192.0.2.7', '2001:db8::/32'),
             tls_sans=('web1.example.org', '2001:db8::1'),
             properties={'k': 'v' * 255},
             tags=('a' * 60,),
@@ -51,10 +54,11 @@ class TestRequest(base.BaseTestCase):
                 '--external-network',
                 {'no_floating_ip': True, 'external_network': 'public'},
             ),
-            ('--network', {'network': 'n', 'port': 'p'}),
             ('--allow-cidr', {'security_groups': ('g',), 'allow_cidrs': 'x'}),
-            ('--port', {'security_groups': ('g',), 'port': 'p'}),
-            ('--allow-cidr', {'port': 'p', 'allow_cidrs': ('0.0.0.0/0',)}),
+            ('exist already', {'security_groups': ('g',), 'nics': PORTS}),
+            ('exist already', {'nics': PORTS, 'allow_cidrs': ('::/0',)}),
+            ('IPv4', {'ip_version': 6, 'floating_ip': '192.0.2.1'}),
+            ('IPv4', {'ip_version': 6, 'external_network': 'public'}),
             ('--engine-port', {'engine_port': 22}),
             ('--key-name', {'ssh_key': Path('/etc/hosts')}),
             ('nothing is installed', _engine('image', '28')),
@@ -69,7 +73,7 @@ class TestRequest(base.BaseTestCase):
                 'allow_cidrs',
                 ('x',),
                 ('192.0.2.7/24',),
-                ('::/0',),
+                ('2001:db8::1/64',),
             ),
             (
                 '--floating-ip',
@@ -95,6 +99,22 @@ class TestRequest(base.BaseTestCase):
         ):
             for value in values:
                 self.refuses(words, **{field: value})
+
+    def test_nics(self):
+        for words, *nics in (
+            ('exclude each other', Nic('n', 'p')),
+            ("'p' has its addresses", Nic(port='p', v4_fixed_ip='10.0.0.1')),
+            ('on which network is 10.0.0.1', Nic(v4_fixed_ip='10.0.0.1')),
+            ('v4-fixed-ip=x is not', Nic('n', v4_fixed_ip='x')),
+            ('v4-fixed-ip=2001:db8', Nic('n', v4_fixed_ip='2001:db8::1')),
+            ('v6-fixed-ip=10.0', Nic('n', v6_fixed_ip='10.0.0.1')),
+            ('v6-fixed-ip=fe80', Nic('n', v6_fixed_ip='fe80::1%eth0')),
+            ("tag 'a/b'", Nic('n', tag='a/b')),
+            ('60 characters', Nic('n', tag='x' * 61)),
+            ("Network 'n' is given twice", Nic('n'), Nic('n', tag='x')),
+            ("Port 'p' is given twice", Nic(port='p'), Nic('n'), PORTS[0]),
+        ):
+            self.refuses(words, nics=tuple(nics))
 
     def test_key_file_that_is_not_there(self):
         self.refuses(

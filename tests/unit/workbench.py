@@ -17,6 +17,7 @@ from dockermachine_osc import engine, errors, host, record, store
 from dockermachine_osc.cloud import Cloud
 from dockermachine_osc.contexts import Contexts
 from dockermachine_osc.machines import Machines
+from dockermachine_osc.nics import Nic
 from dockermachine_osc.request import CreateRequest
 from tests.unit.fakecloud import AUTH_URL, OTHER, PROJECT, FakeCloud
 
@@ -33,6 +34,14 @@ docker-machine {{id}} login debian end
 cloud-init[1]: finished
 """
 FACTS = engine.EngineFacts('28.2.2', '1.50', 'linux', 'amd64', '6.1.0')
+
+
+def request(name='web1', **options):
+    """Give a CreateRequest; one interface may be given in short."""
+    for kind in ('network', 'port'):
+        if kind in options:
+            options['nics'] = (Nic(**{kind: options.pop(kind)}),)
+    return CreateRequest(name, **options)
 
 
 class Clock(fixtures.Fixture):
@@ -164,7 +173,7 @@ class MachinesTestCase(CloudTestCase):
         self.told = Notes()
 
     def create(self, name='web1', **options):
-        return self.machines.create(CreateRequest(name, **options), self.told)
+        return self.machines.create(request(name, **options), self.told)
 
     def delete(self, name='web1'):
         return self.machines.delete(name, 300)

@@ -2,13 +2,12 @@
 """Planning a create, and what is refused while nothing is made yet."""
 
 from dockermachine_osc import errors
-from dockermachine_osc.request import CreateRequest
 from tests.unit import workbench
 
 
 class PlanTestCase(workbench.CloudTestCase):
     def plan(self, **options):
-        return self.cloud.plan(CreateRequest('web1', **options))
+        return self.cloud.plan(workbench.request(**options))
 
     def refuses(self, expected, error=errors.InvalidRequest, **options):
         return self.assertRefuses(

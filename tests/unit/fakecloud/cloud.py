@@ -5,6 +5,7 @@ Keystone and Glance are here, Nova and Neutron have modules of their own.
 """
 
 import copy
+import ipaddress
 import re
 import threading
 import urllib.parse
@@ -111,8 +112,20 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
 
     def add_network(self, name, external=False, shared=False, **more):
         body = {'name': name, 'router:external': external, 'shared': shared}
-        body['subnets'] = [self.new_id()]
-        return self.add('networks', **body | more)
+        body['subnets'] = []
+        network = self.add('networks', **body | more)
+        if 'subnets' not in more:
+            self.add_subnet(network)
+        return network
+
+    def add_subnet(self, network, cidr='10.20.0.0/24', **more):
+        block = ipaddress.ip_network(cidr)
+        body = {'network_id': network['id'], 'ip_version': block.version}
+        body |= {'cidr': cidr, 'gateway_ip': str(block[1]), 'name': ''}
+        body |= {'ipv6_address_mode': None, 'shared': network['shared']}
+        subnet = self.add('subnets', network['project_id'], **body | more)
+        network['subnets'].append(subnet['id'])
+        return subnet
 
     def add_router(self, gateway, *networks, project=PROJECT):
         info = {'network_id': gateway['id']} if gateway else None
@@ -124,14 +137,14 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
             self.add_port(network, project=project, **leg)
         return router
 
-    def add_port(self, network, **more):
+    def add_port(self, network, project=PROJECT, **more):
         address = f'10.20.0.{self._count % 250 + 3}'
         fixed = {'subnet_id': 'x', 'ip_address': address}
         body = {'name': '', 'description': '', 'device_id': ''}
         body |= {'device_owner': '', 'security_groups': []}
         body['port_security_enabled'] = True
         body |= {'network_id': network['id'], 'fixed_ips': [fixed]}
-        return self.add('ports', **body | more)
+        return self.add('ports', project, **body | more)
 
     def add_floating_ip(self, network, **more):
         address = f'172.24.4.{self._count % 250 + 3}'

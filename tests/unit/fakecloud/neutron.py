@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Neutron of the fake cloud."""
 
+import ipaddress
+
 from tests.unit.fakecloud.answers import PROJECT, Refused, fits, query_of
 
 #: Collections in URLs, and what one of each is called in bodies.
 COLLECTIONS = {
     'networks': 'network',
+    'subnets': 'subnet',
     'routers': 'router',
     'ports': 'port',
     'floatingips': 'floatingip',
@@ -34,7 +37,11 @@ class Neutron:
             rules = request.json()['security_group_rules']
             return 201, {'security_group_rules': self._add_rules(rules)}
         if request.method == 'GET' and not ids:
-            found = self._list(collection, query_of(request))
+            query = query_of(request)
+            fixed = query.pop('fixed_ips', None)
+            found = self._list(collection, query)
+            if fixed:
+                found = [t for t in found if _has_one(t, fixed)]
             return 200, {collection.replace('-', '_'): found}
         key = COLLECTIONS[collection]
         if request.method == 'POST':
@@ -104,11 +111,28 @@ class Neutron:
             if group not in self.things['security-groups']:
                 text = f'Security group {group} does not exist'
                 raise Refused(404, text, 'SecurityGroupNotFound')
-        return self.add_port(self._one('networks', body['network_id']), **body)
+        network = self._one('networks', body['network_id'])
+        if 'fixed_ips' not in body:
+            body['fixed_ips'] = self._allocate(network)
+        return self.add_port(network, **body)
+
+    def _allocate(self, network):
+        """Give an address of each version that the network has."""
+        subnets = self.things['subnets'].values()
+        found = {
+            s['ip_version']: ipaddress.ip_network(s['cidr'])
+            for s in subnets
+            if s['network_id'] == network['id']
+        }
+        number = self._count % 250 + 3
+        return [{'ip_address': str(cidr[number])} for cidr in found.values()]
 
     def _create_floatingip(self, body):
         port = self._one('ports', body['port_id'])
         network = self._one('networks', body['floating_network_id'])
+        if not any('.' in f['ip_address'] for f in port['fixed_ips']):
+            text = f'Port {port["id"]} has no fixed IPv4 addresses'
+            raise Refused(400, text, 'BadRequest')
         ways = [
             self.things['routers'][leg['device_id']]['external_gateway_info']
             for leg in self.things['ports'].values()
@@ -137,3 +161,9 @@ class Neutron:
         for address in self.things['floatingips'].values():
             if address['port_id'] == port['id']:
                 address['port_id'] = None
+
+
+def _has_one(port, fixed):
+    """Tell whether a port has one of these, as ip_address=192.0.2.1."""
+    have = {f'ip_address={f["ip_address"]}' for f in port['fixed_ips']}
+    return bool(have & set(fixed))

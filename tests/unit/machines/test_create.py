@@ -161,6 +161,7 @@ class TestCreate(workbench.MachinesTestCase):
             [
                 {'direction': 'ingress', 'protocol': 'tcp'}
                 | {'port_range_min': 22, 'remote_ip_prefix': None}
+                | {'ethertype': 'IPv4'}
             ],
         )
         self.create()
@@ -209,7 +210,11 @@ class TestCreate(workbench.MachinesTestCase):
             (group,) = self.fake.things['security-groups'].values()
             group['security_group_rules'] += [
                 {'direction': 'ingress', 'protocol': 'tcp'}
-                | {'port_range_min': p, 'remote_ip_prefix': '0.0.0.0/0'}
+                | {
+                    'ethertype': 'IPv4',
+                    'port_range_min': p,
+                    'remote_ip_prefix': '0.0.0.0/0',
+                }
                 for p in (22, 2376)
             ]
 
