@@ -33,6 +33,23 @@ class Silence:
         """Take a step."""
 
 
+class Named:
+    """Says of which machine notes and warnings are."""
+
+    def __init__(self, reporter: Reporter, name: str) -> None:
+        self._reporter = reporter
+        self._name = name
+        self.step = reporter.step
+
+    def note(self, text: str) -> None:
+        """Pass a note on."""
+        self._reporter.note(f'{self._name}: {text}')
+
+    def warn(self, text: str) -> None:
+        """Pass a warning on."""
+        self._reporter.warn(f'{self._name}: {text}')
+
+
 class Steps:
     """Passes steps on, and remembers the last one for the error message."""
 

@@ -32,7 +32,9 @@ class InWords:
             raise exceptions.CommandError(str(error)) from error
 
 
-class _Machines:
+class OnMachines:
+    """Gives a command the machines, and the terminal to report to."""
+
     app: Any
 
     @property
@@ -48,15 +50,15 @@ class _Machines:
         return TerminalReporter(sys.stderr, quiet=quiet)
 
 
-class Command(InWords, _Machines, command.Command):
+class Command(InWords, OnMachines, command.Command):
     """Base of the commands that print nothing, or on their own."""
 
 
-class Lister(InWords, _Machines, command.Lister):
+class Lister(InWords, OnMachines, command.Lister):
     """Base of the commands that print a table."""
 
 
-class ShowOne(InWords, _Machines, command.ShowOne):
+class ShowOne(InWords, OnMachines, command.ShowOne):
     """Base of the commands that print the fields of one machine."""
 
 

@@ -12,8 +12,8 @@ from dockermachine_osc.commands import base, options
 from dockermachine_osc.errors import MachineError
 
 
-class ForEach(base.Command):
-    """Base of the commands that take several machines.
+class Several(base.OnMachines):
+    """Part of the commands that take several machines.
 
     A failure of one is told and does not stop the others; the command then
     ends with exit code 1.
@@ -26,7 +26,9 @@ class ForEach(base.Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
-        parser = super().get_parser(prog_name)
+        parser: argparse.ArgumentParser = super().get_parser(  # type: ignore[misc]
+            prog_name
+        )
         parser.add_argument(
             'machines',
             metavar='<machine>',
@@ -42,8 +44,11 @@ class ForEach(base.Command):
         )
         return parser
 
-    def take_action(self, parsed_args: argparse.Namespace) -> None:
-        """Do it to each."""
+    def for_each(self, parsed_args: argparse.Namespace) -> None:
+        """Do it to each.
+
+        :raises CommandError: when it is done, if it failed for any.
+        """
         names = list(dict.fromkeys(parsed_args.machines))
         failed = sum(not self._succeeds(n, parsed_args) for n in names)
         if failed:
@@ -68,3 +73,11 @@ class ForEach(base.Command):
         if note:
             reporter.note(note)
         return True
+
+
+class ForEach(Several, base.Command):
+    """Base of the commands that take several machines and print nothing."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Do it to each."""
+        self.for_each(parsed_args)

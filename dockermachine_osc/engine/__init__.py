@@ -34,7 +34,9 @@ from dockermachine_osc.engine.handover import (
     handover,
     outcome,
     progress,
+    remark,
     tls_files,
+    upgrade,
     visit,
 )
 from dockermachine_osc.engine.peer import shown_certificate
@@ -71,8 +73,10 @@ __all__ = [
     'outcome',
     'progress',
     'read_console',
+    'remark',
     'shown_certificate',
     'tls_files',
+    'upgrade',
     'user_data',
     'visit',
     'wait_ready',

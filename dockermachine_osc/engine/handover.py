@@ -23,7 +23,7 @@ EXIT_TIMEOUT = 75
 EXIT_SUDO = 77
 EXIT_NO_COMMAND = 127
 
-_WORDS = ('step', 'tail', 'hint', 'failed', 'fact', 'ready', '')
+_WORDS = ('step', 'note', 'tail', 'hint', 'failed', 'fact', 'ready', '')
 _MAX_LINE = 400
 _MAX_TAIL = 40
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
@@ -35,8 +35,8 @@ _ROOT = (
     'tar -xf - -C "$d" || {{ rm -rf "$d"; exit {exit_staging}; }}; '
     '{then}'
 )
-# `serve` takes the directory away itself, even if it is killed.
-_SERVE = 'exec sh "$d/setup.sh" serve "$d" {wait}'
+# These take the directory away themselves, even if they are killed.
+_WORK = 'exec sh "$d/setup.sh" {verb} "$d" {wait}'
 _VISIT = 'sh "$d/setup.sh" {verb} "$d"; r=$?; rm -rf "$d"; exit $r'
 # Single quotes only, no newline and no backslash: any login shell takes it.
 _COMMAND = (
@@ -60,10 +60,12 @@ class Outcome:
 
     :param version: of the engine, 'unknown' if the host does not say.
     :param steps: what was done, in words.
+    :param facts: what the host tells of it, by name.
     """
 
     version: str
     steps: tuple[str, ...]
+    facts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class SetupFailed(errors.EngineFailure):
@@ -94,12 +96,17 @@ def handover(
         nothing but stdin.
     :param wait: seconds that an installation may take.
     """
-    files = {
-        'setup.sh': engine_settings.setup_script(),
-        'settings': settings.render().encode(),
-        **goods,
-    }
-    return _parcel(_SERVE.format(wait=int(wait)), files)
+    files = _script_and(settings) | dict(goods)
+    return _parcel(_WORK.format(verb='serve', wait=int(wait)), files)
+
+
+def upgrade(settings: engine_settings.EngineSettings, wait: int) -> Handover:
+    """Return the command that gives an engine the version in the settings.
+
+    :param wait: seconds that it may take.
+    """
+    then = _WORK.format(verb='upgrade', wait=int(wait))
+    return _parcel(then, _script_and(settings))
 
 
 def tls_files(ca: bytes, certificate: bytes, key: bytes) -> dict[str, bytes]:
@@ -117,11 +124,14 @@ def visit(verb: str, settings: engine_settings.EngineSettings) -> Handover:
 
     :param verb: 'look', which changes nothing, or 'leave'.
     """
-    files = {
+    return _parcel(_VISIT.format(verb=verb), _script_and(settings))
+
+
+def _script_and(settings: engine_settings.EngineSettings) -> dict[str, bytes]:
+    return {
         'setup.sh': engine_settings.setup_script(),
         'settings': settings.render().encode(),
     }
-    return _parcel(_VISIT.format(verb=verb), files)
 
 
 def _parcel(then: str, files: dict[str, bytes]) -> Handover:
@@ -146,8 +156,17 @@ def _archive(files: dict[str, bytes]) -> bytes:
 
 def progress(line: str) -> str | None:
     """Return what a line of output says is being done, if it says that."""
+    return _text_of(line, 'step')
+
+
+def remark(line: str) -> str | None:
+    """Return what a line of output tells the user, if it does."""
+    return _text_of(line, 'note')
+
+
+def _text_of(line: str, kind: str) -> str | None:
     word, _, text = _cleaned(line).partition(' ')
-    return text if word == 'step' else None
+    return text if word == kind else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -212,7 +231,11 @@ def outcome(exit_code: int, lines: Iterable[str]) -> Outcome:
     """
     said = _said(lines)
     if exit_code == 0 and said.get('ready'):
-        return Outcome(said['ready'][-1], tuple(said.get('step', ())))
+        return Outcome(
+            said['ready'][-1],
+            tuple(said.get('step', ())),
+            dict(fact.partition(' ')[::2] for fact in said.get('fact', ())),
+        )
     raise _failure(exit_code, said)
 
 

@@ -13,7 +13,10 @@ from dockermachine_osc import errors
 #: Kinds of source besides the URL of an install script.
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 
-_PARTS = ('common', 'install', 'boot', 'disk', 'serve', 'adopt', 'main')
+_PARTS = (
+    *('common', 'install', 'boot', 'disk', 'serve', 'adopt'),
+    *('packages', 'upgrade', 'main'),
+)
 # What a server needs before anybody has logged in.
 _BOOT_PARTS = ('common', 'install', 'boot', 'main')
 _MACHINE_ID = re.compile(r'[A-Za-z0-9-]{1,64}')

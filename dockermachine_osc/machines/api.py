@@ -20,7 +20,7 @@ from dockermachine_osc.machines.removal import (
     remove_from_cloud,
     remove_locally,
 )
-from dockermachine_osc.report import Silence, Steps
+from dockermachine_osc.report import Named, Silence, Steps
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.machines.certificates import Shown
     from dockermachine_osc.machines.checkup import Link
     from dockermachine_osc.machines.proposal import Proposal
+    from dockermachine_osc.machines.upgrade import Upgrade
     from dockermachine_osc.report import Reporter
     from dockermachine_osc.request import AdoptRequest, CreateRequest
     from dockermachine_osc.store import MachineFolder, Scope
@@ -201,6 +202,29 @@ class Machines:
         with self._worked_on(name) as (server, folder):
             after, done = provision.provision(
                 self._cloud, server, folder, Deadline(timeout), Steps(reporter)
+            )
+            self._remember(after, folder)
+        return done
+
+    def upgrade(
+        self, name: str, version: str, reporter: Reporter, timeout: float
+    ) -> Upgrade:
+        """Give a machine's engine another version.
+
+        :param version: as the package's, or its beginning; '' for the newest.
+        :raises InvalidRequest: if that is no version.
+        :raises EngineFailure: if there is none such, or it does not run.
+        """
+        from dockermachine_osc.machines import upgrade
+
+        with self._worked_on(name) as (server, folder):
+            after, done = upgrade.upgrade(
+                self._cloud,
+                server,
+                folder,
+                version,
+                Deadline(timeout),
+                Steps(Named(reporter, server.name)),
             )
             self._remember(after, folder)
         return done

@@ -81,16 +81,25 @@ def serve(
 
     :param goods: what it is handed, see `Access.goods`.
     """
-    settings = engine.EngineSettings(
-        machine_id=record.id,
-        source=record.engine_source or 'auto',
-        port=record.engine_port,
-        imported=record.origin == IMPORTED,
-    )
-    parcel = engine.handover(settings, goods, wait=int(deadline.remaining))
+    wait = int(deadline.remaining)
+    parcel = engine.handover(settings_of(record), goods, wait)
     steps.begin('Setting up the engine')
     way = known_way(record, folder)
     return run(way, folder, parcel, deadline, steps)
+
+
+def settings_of(record: Record, version: str = '') -> engine.EngineSettings:
+    """Give what the set-up on a machine's host is told.
+
+    :raises InvalidRequest: if the version is none.
+    """
+    return engine.EngineSettings(
+        machine_id=record.id,
+        source=record.engine_source or 'auto',
+        version=version,
+        port=record.engine_port,
+        imported=record.origin == IMPORTED,
+    )
 
 
 def run(
@@ -219,6 +228,8 @@ def _is_users(way: Way, folder: MachineFolder) -> bool:
 def _progress(steps: Steps, line: str) -> None:
     if text := engine.progress(line):
         steps.begin(text[:1].upper() + text[1:])
+    if text := engine.remark(line):
+        steps.note(text)
 
 
 def pin(folder: MachineFolder, way: Way, key_lines: Sequence[str]) -> None:

@@ -33,11 +33,7 @@ def provision(
     :raises InvalidRequest: if the machine is off.
     :raises StoreFailure: if its CA's key is not on this workstation.
     """
-    if server.status not in power.ON:
-        raise errors.InvalidRequest(
-            f"Machine '{server.name}' is {server.status}",
-            f'Start it first: openstack docker machine start {server.name}',
-        )
+    check_on(server)
     steps.begin('Asking the engine')
     way_in = access.of(server.record.access)
     if server.record.state == READY and way_in.is_well(
@@ -46,6 +42,15 @@ def provision(
         return server, False
     server = _learned(cloud, server, folder)
     return make_ready(cloud, server, folder, deadline, steps), True
+
+
+def check_on(server: MachineServer) -> None:
+    """Raise InvalidRequest if a machine is off."""
+    if server.status not in power.ON:
+        raise errors.InvalidRequest(
+            f"Machine '{server.name}' is {server.status}",
+            f'Start it first: openstack docker machine start {server.name}',
+        )
 
 
 def make_ready(

@@ -9,13 +9,15 @@
 #   report           say on the console who may log in and our host keys
 #   install          cloud-init runcmd: install the engine if it is missing
 #   serve DIR WAIT   over SSH: take certificates over, start with mutual TLS
+#   upgrade DIR WAIT over SSH: give the engine's packages another version
 #   look DIR         say what is here, change nothing
 #   leave            take back what was changed here
 #   plan             say what `install` would do here, change nothing
 #   derive           print the drop-in for the `systemctl cat` text on stdin
 #
-# Output is one fact a line, the first word says which: step, tail, hint,
-# failed, fact, ready. Paths are below DOCKER_MACHINE_ROOT, which only tests set.
+# Output is one fact a line, the first word says which: step, note, tail,
+# hint, failed, fact, ready. Paths are below DOCKER_MACHINE_ROOT, which only
+# tests set.
 
 set -u
 umask 077
@@ -146,10 +148,13 @@ start_command() { start_line | cut -f 2-; }
 
 unit_text() { systemctl cat docker.service 2>/dev/null; }
 
+engine_program() {
+    unit_text | start_command | sed 's/^[-@:+!]*//; s/ .*//'
+}
+
 # The version of the engine that docker.service would start, without a start.
 engine_version() {
-    program=$(unit_text | start_command | sed 's/^[-@:+!]*//; s/ .*//')
-    for program in "$program" dockerd; do
+    for program in "$(engine_program)" dockerd; do
         found=$("$program" --version 2>/dev/null |
             sed -n 's/^Docker version \([0-9][^, ]*\).*/\1/p')
         [ -z "$found" ] || break

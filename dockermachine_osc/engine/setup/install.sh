@@ -121,10 +121,13 @@ unsupported() {
         'use an image with Docker inside, or --engine-source with the URL of an install script'
 }
 
+# Seconds to wait for another one who installs.
+patience=300
+
 apt() {
     DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none \
         NEEDRESTART_SUSPEND=1 apt-get -q \
-        -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout="$patience" -o Dpkg::Use-Pty=0 \
         -o Dpkg::Options::=--force-confold \
         -o Dpkg::Options::=--force-unsafe-io \
         -o Acquire::Languages=none -o Acquire::Retries=1 \
@@ -161,7 +164,7 @@ apt_update() {
     tries=0
     until apt update; do
         tries=$((tries + 1))
-        if [ "$tries" -ge 300 ] ||
+        if [ "$tries" -ge "$patience" ] ||
             ! tail -n 3 "$LOG" | grep -q 'Could not get lock'; then
             fail "$EX_INSTALL" "$(apt_cause)"
         fi

@@ -6,6 +6,7 @@ early) early "$2" ;;
 report) report ;;
 install) install_from_boot ;;
 serve) serve "$2" "$3" ;;
+upgrade) upgrade "$2" "$3" ;;
 look) look "$2" ;;
 leave) leave ;;
 plan)

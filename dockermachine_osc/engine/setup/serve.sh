@@ -82,6 +82,8 @@ await_result() {
     [ "$code" = 0 ] || installation_failed
 }
 
+overdue='the host was not ready for its engine in time'
+
 # Called every tenth of a second; what costs a process waits for its turn.
 # Saying something ends us if nobody listens any more.
 in_time() {
@@ -92,15 +94,17 @@ in_time() {
     uptime_seconds
     [ "$now" -ge "$limit" ] || return 0
     [ ! -e "$LOG" ] || grep -v '^step ' "$LOG" | tail_of
-    fail "$EX_TIMEOUT" 'the host was not ready for its engine in time' \
+    fail "$EX_TIMEOUT" "$overdue" \
         'give it longer with --timeout'
 }
 
+SHOWN='^step \|^note '
+
 show_steps() {
     [ -e "$LOG" ] || return 0
-    there=$(grep -c '^step ' "$LOG")
+    there=$(grep -c "$SHOWN" "$LOG")
     [ "$there" -le "$shown" ] ||
-        grep '^step ' "$LOG" | tail -n "$((there - shown))"
+        grep "$SHOWN" "$LOG" | tail -n "$((there - shown))"
     shown=$there
 }
 
@@ -129,10 +133,14 @@ cloud_init_idle() { cloud_init_done || [ ! -e "$ROOT/run/cloud-init" ]; }
 
 # ---- what others have set -------------------------------------------------
 
-check_unit() {
+reload_if_need_be() {
     if [ "$(systemctl show -p NeedDaemonReload --value docker.service)" = yes ]; then
         systemctl daemon-reload
     fi
+}
+
+check_unit() {
+    reload_if_need_be
     take_command "$(unit_text | start_line)"
     [ -n "$command" ] || fail "$EX_CONFLICT" \
         'docker.service has no ExecStart' 'systemctl cat docker.service shows it'
@@ -304,8 +312,7 @@ start_failed() {
     journal_of_last_try >"$RUN_DIR/journal"
     [ -s "$RUN_DIR/journal" ] || cat "$RUN_DIR/systemctl" >"$RUN_DIR/journal"
     tail_of <"$RUN_DIR/journal"
-    cause=$(clean <"$RUN_DIR/journal" | grep -oE "$CAUSES" |
-        tail -n 1 | cut -c 1-200)
+    cause=$(cause_in "$RUN_DIR/journal")
     if [ "$state" = active ]; then
         put_back
         ! systemctl restart docker.service 2>/dev/null ||
@@ -317,6 +324,10 @@ start_failed() {
 }
 
 CAUSES='(failed to (start daemon|load listeners)|unable to configure|unknown( shorthand)? flag).*|Unit .* (masked|not found).*'
+
+cause_in() {
+    clean <"$1" | grep -oE "$CAUSES" | tail -n 1 | cut -c 1-200
+}
 
 # systemd may have made several tries.
 journal_of_last_try() {

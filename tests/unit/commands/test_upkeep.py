@@ -95,6 +95,47 @@ class TestProvisionAndCheck(UpkeepTestCase):
         self.assertEqual({None}, {row['Holds'] for row in others})
 
 
+class TestUpgrade(UpkeepTestCase):
+    def setUp(self):
+        super().setUp()
+        self.guest.lines = [
+            'fact package docker.io',
+            'fact package-before 27-1',
+            'fact package-after 28.2.2-1',
+            'fact before 27.0.1',
+            'fact restarted yes',
+            'ready 28.2.2',
+        ]
+
+    def test_table(self):
+        ran = self.succeeds('upgrade', 'web1', '-f', 'json')
+        self.assertEqual(
+            {
+                'Name': 'web1',
+                'Before': '27.0.1',
+                'After': '28.2.2',
+                'Package': 'docker.io',
+                'Package Before': '27-1',
+                'Package After': '28.2.2-1',
+                'Restarted': True,
+            },
+            ran.json[0],
+        )
+
+    def test_one_of_two_fails(self):
+        ran = self.openstack('upgrade', 'nope', 'web1', '-f', 'json')
+        self.assertEqual(1, ran.status)
+        self.assertEqual(['web1'], [row['Name'] for row in ran.json])
+        self.assertIn("Failed to upgrade machine 'nope'", ran.stderr)
+        self.assertIn('1 of 2 machines failed', ran.stderr)
+
+    def test_all_fail(self):
+        ran = self.fails(
+            1, 'no version', 'upgrade', 'web1', '--engine-version', 'x'
+        )
+        self.assertEqual('', ran.stdout)
+
+
 class TestSsh(UpkeepTestCase):
     """The programs are played by a script that tells how it was called."""
 

@@ -235,6 +235,57 @@ class TestProvision(UpkeepTestCase):
         self.assertIn('machine start web1', str(error))
 
 
+class TestUpgrade(UpkeepTestCase):
+    LINES = (
+        'note 2 running container(s) run on',
+        'fact package docker.io',
+        'fact package-before 27-1',
+        'fact package-after 28.2.2-1',
+        'fact before 27.0.1',
+        'fact restarted yes',
+        'ready 28.2.2',
+    )
+
+    def upgrade(self, version=''):
+        return self.machines.upgrade('web1', version, self.told, 60)
+
+    def test_upgraded(self):
+        self.guest.lines = self.LINES
+        self.metadata()['docker-machine:engine-version'] = '27.0.1'
+        done = self.upgrade('28')
+        self.assertEqual(('27.0.1', '28.2.2'), (done.before, done.after))
+        self.assertEqual('docker.io', done.package)
+        self.assertIs(True, done.restarted)
+        self.assertEqual('28.2.2', self.record().engine_version)
+        self.assertEqual(
+            ['web1: 2 running container(s) run on'], self.told.notes[-1:]
+        )
+        self.assertIn(b'\nversion=28\n', self.handed_over('settings'))
+
+    def test_no_version(self):
+        error = self.assertRaises(errors.InvalidRequest, self.upgrade, 'new')
+        self.assertIn("'new' is no version", str(error))
+        self.assertEqual(1, len(self.guest.parcels))
+
+    def test_off(self):
+        (server,) = self.fake.things['servers'].values()
+        server['status'] = 'SHUTOFF'
+        error = self.assertRaises(errors.InvalidRequest, self.upgrade)
+        self.assertIn('machine start web1', str(error))
+
+    def test_does_not_run(self):
+        before = self.metadata().copy()
+        self.guest.status = engine.EXIT_START
+        self.guest.lines = ['tail it broke', 'failed no', 'hint look there']
+        error = self.assertRaises(errors.EngineFailure, self.upgrade)
+        self.assertIn('it broke', str(error))
+        self.assertEqual(before, self.metadata())
+
+    def test_host_that_does_not_tell(self):
+        self.guest.lines = ['fact package docker.io', 'ready 28.2.2']
+        self.assertRaises(errors.HostFailure, self.upgrade)
+
+
 class TestCheck(UpkeepTestCase):
     def setUp(self):
         super().setUp()
