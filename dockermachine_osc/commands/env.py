@@ -89,7 +89,7 @@ class ShowEnvironment(offline.Offline, base.Command):
     ) -> list[tuple[str, str | None]]:
         from dockermachine_osc import shells
 
-        machine = self.local_machine(parsed_args.machine)
+        machine = self.chosen_machine(parsed_args.machine)
         url, certificates = machine.endpoint.url, machine.endpoint.cert_path
         values = (
             '1' if certificates else None,

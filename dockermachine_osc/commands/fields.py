@@ -115,6 +115,6 @@ def _answer(machine: Machine) -> str | None:
 
 
 def _days_left(machine: Machine) -> int | None:
-    from dockermachine_osc.machines.machine import days_left
+    from dockermachine_osc.machines.expiry import days_left
 
     return days_left(machine.server.record.server_expires)

@@ -45,5 +45,8 @@ class ListMachine(base.Lister):
         """List the machines."""
         long = parsed_args.long
         found = self.machines.list(parsed_args.timeout if long else None)
+        for machine in found:
+            if machine.warning:
+                self.reporter.warn(machine.warning)
         columns = fields.LONG_COLUMNS if long else fields.LIST_COLUMNS
         return columns, (fields.row(m, long=long) for m in found)

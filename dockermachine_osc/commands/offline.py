@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dockermachine_osc.commands.base import TerminalReporter
     from dockermachine_osc.machines import LocalMachine
     from dockermachine_osc.store import Scope
 
@@ -19,6 +20,7 @@ class Offline:
     # Read by OSC's shell: no token is fetched.
     auth_required = False
     app: Any
+    reporter: TerminalReporter
 
     def local_machine(self, name: str) -> LocalMachine:
         """Find a machine whose keys are on this workstation."""
@@ -31,6 +33,13 @@ class Offline:
             str(config.get('cloud') or ''),
             name,
         )
+
+    def chosen_machine(self, name: str) -> LocalMachine:
+        """Find a machine that is about to be used; warn of its end."""
+        machine = self.local_machine(name)
+        if machine.warning:
+            self.reporter.warn(machine.warning)
+        return machine
 
     def local_scope(self) -> Scope | None:
         """Give the files of the project; None if it was never used here."""

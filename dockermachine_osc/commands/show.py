@@ -29,4 +29,6 @@ class ShowMachine(base.ShowOne):
     ) -> tuple[Sequence[str], Sequence[Any]]:
         """Show one machine."""
         machine = self.machines.show(parsed_args.machine, _ENGINE_TIMEOUT)
+        if machine.warning:
+            self.reporter.warn(machine.warning)
         return fields.fields(machine)

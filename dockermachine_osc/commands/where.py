@@ -92,7 +92,7 @@ class ShowConfig(offline.Offline, base.Command):
         """Print one option a line, as Docker Machine did."""
         from dockermachine_osc import store
 
-        machine = self.local_machine(parsed_args.machine)
+        machine = self.chosen_machine(parsed_args.machine)
         files = (
             ('tlscacert', store.CA),
             ('tlscert', store.CERT),

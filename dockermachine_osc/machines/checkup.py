@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import ipaddress
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, pki
 from dockermachine_osc.cloud import power
-from dockermachine_osc.machines import access, errand
+from dockermachine_osc.machines import access, errand, expiry
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.machines.errand import Way
     from dockermachine_osc.store import MachineFolder
 
-#: Days before the end of a certificate from which on it is complained of.
-WARN_DAYS = 30
 #: Seconds by which the host's clock may differ: TLS minds hours, logs minutes.
 CLOCK_TOLERANCE = 120
 
@@ -199,7 +199,7 @@ def _certificate(patient: Patient) -> str:
     facts = pki.facts(shown)
     renew = f'openstack docker machine cert renew {patient.server.name}'
     left = (facts.not_after - datetime.datetime.now(datetime.UTC)).days
-    if left < WARN_DAYS:
+    if left < expiry.WARN_DAYS:
         raise _Broken(f'ends in {left} days', f'{renew} --server')
     missing = {record.address} - set(facts.names)
     if missing:
@@ -226,6 +226,39 @@ def _engine(patient: Patient) -> str:
     return f'Docker Engine {answer.version}, API {answer.api_version}'
 
 
+def _names(patient: Patient) -> str:
+    """Look up what was given as --tls-san: clients use those names."""
+    server = patient.server
+    own = {server.record.address, *server.addresses}
+    names = [n for n in server.record.tls_sans.split(',') if _is_name(n)]
+    for name in names:
+        found = _resolved(name)
+        if not found & own:
+            raise _Broken(
+                f"'{name}' is {', '.join(sorted(found)) or 'not known'}, "
+                f'the machine is {server.record.address}',
+                'Change that in your DNS or /etc/hosts; clients that use '
+                'the address are not concerned',
+            )
+    return ', '.join(names) or 'no --tls-san to look up'
+
+
+def _is_name(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return bool(text)
+    return False
+
+
+def _resolved(name: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(name, None)
+    except OSError:
+        return set()
+    return {str(address[0]) for *_, address in found}
+
+
 #: The links of a machine whose engine serves TLS.
 TLS_CHECKS: dict[str, _Check] = {
     'server': _server,
@@ -236,4 +269,5 @@ TLS_CHECKS: dict[str, _Check] = {
     'daemon': _daemon,
     'certificate': _certificate,
     'engine': _engine,
+    'DNS': _names,
 }

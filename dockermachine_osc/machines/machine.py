@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import openssh, store
 from dockermachine_osc.errors import MachineError, StoreFailure
-from dockermachine_osc.machines import endpoint
+from dockermachine_osc.machines import endpoint, expiry
 from dockermachine_osc.record import PREFIX, READY, Record
 
 if TYPE_CHECKING:
@@ -49,6 +48,11 @@ class Machine:
         """Where Docker clients find the engine, '' if there is no address."""
         return endpoint_of(self.server.record, self.folder).url
 
+    @property
+    def warning(self) -> str:
+        """Say which certificate ends soon, '' if none does."""
+        return expiry.warning(self.server.name, self.server.record)
+
 
 _STATES = {
     'ACTIVE': 'running',
@@ -74,14 +78,6 @@ def endpoint_of(
             record.address, record.ssh_user, record.ssh_port
         )
     return endpoint.over_ssh(folder.name, record.id)
-
-
-def days_left(expires: str) -> int | None:
-    """Give whole days until an ISO 8601 time; None if there is none."""
-    if not expires:
-        return None
-    moment = datetime.datetime.fromisoformat(expires)
-    return (moment - datetime.datetime.now(datetime.UTC)).days
 
 
 def has_keys(folder: MachineFolder, access: object) -> bool:
@@ -140,4 +136,7 @@ def local_facts(server: MachineServer) -> dict[str, object]:
         'access': record.access,
         'ssh_user': record.ssh_user,
         'ssh_port': record.ssh_port,
+        'ca_expires': record.ca_expires,
+        'server_expires': record.server_expires,
+        'client_expires': record.client_expires,
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from dockermachine_osc import errors, openssh, store
+from dockermachine_osc.machines import expiry
 from dockermachine_osc.machines.endpoint import Endpoint
 from dockermachine_osc.machines.machine import (
     endpoint_of,
@@ -18,12 +19,16 @@ from dockermachine_osc.machines.machine import (
 
 @dataclasses.dataclass(frozen=True)
 class LocalMachine:
-    """A machine as its local record has it."""
+    """A machine as its local record has it.
+
+    ``warning`` says which certificate ends soon, '' if none does.
+    """
 
     name: str
     address: str
     endpoint: Endpoint
     ssh_target: openssh.Target
+    warning: str = ''
 
 
 def local_machine(
@@ -52,6 +57,7 @@ def local_machine(
         record.address,
         endpoint_of(record, folder),
         target(record, folder),
+        expiry.warning(name, record),
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oslotest import base
 
 from dockermachine_osc import record
-from dockermachine_osc.machines import machine
+from dockermachine_osc.machines import expiry, machine
 
 FULL = record.Record(
     id='0123456789abcdef' * 2,
@@ -178,7 +178,7 @@ class TestHostile(base.BaseTestCase):
         if found.address:
             ipaddress.ip_address(found.address)
             machine.endpoint_of(found, None)
-        machine.days_left(found.server_expires)
+        expiry.days_left(found.server_expires)
         again = record.Record.from_metadata(found.to_metadata())
         self.assertEqual(dataclasses.replace(found, problems=()), again)
 

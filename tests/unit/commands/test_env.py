@@ -55,6 +55,17 @@ class TestEnv(EnvTestCase):
         self.assertIn('openstack docker machine env web1', lines[-1])
         self.assertTrue(all(line.startswith('#') for line in lines[4:]))
 
+    def test_certificates_that_end_soon(self):
+        (server,) = self.fake.things['servers'].values()
+        soon = '2020-01-01T00:00:00Z'
+        server['metadata']['docker-machine:client-expires'] = soon
+        for command in ('show', 'env', 'config', 'list'):
+            names = () if command == 'list' else ('web1',)
+            ran = self.succeeds(command, *names)
+            self.assertIn('cert renew --client web1', ran.stderr)
+            self.assertNotIn('has ended', ran.stdout)
+        self.assertEqual('', self.succeeds('url', 'web1').stderr)
+
     def test_each_shell(self):
         for name, first in (
             ('sh', 'export DOCKER_TLS_VERIFY="1"'),

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is known of machines, from the cloud, the files, and the engines."""
 
+import datetime
 import threading
 
 import fixtures
 
-from dockermachine_osc import engine, errors
-from dockermachine_osc.machines import endpoint
-from dockermachine_osc.machines import machine as machines
+from dockermachine_osc import engine, errors, record
+from dockermachine_osc.machines import endpoint, expiry
 from tests.unit import workbench
 
 
@@ -161,6 +161,24 @@ class TestState(workbench.MachinesTestCase):
             self.assertEqual(expected, found.url)
 
     def test_days_left(self):
-        self.assertIsNone(machines.days_left(''))
-        self.assertLess(machines.days_left('2020-01-01T00:00:00Z'), -365)
-        self.assertGreater(machines.days_left('2999-01-01T00:00:00Z'), 365)
+        self.assertIsNone(expiry.days_left(''))
+        self.assertLess(expiry.days_left('2020-01-01T00:00:00Z'), -365)
+        self.assertGreater(expiry.days_left('2999-01-01T00:00:00Z'), 365)
+
+    def test_which_certificate_ends_soon(self):
+        late, ended = '2999-01-01T00:00:00Z', '2020-01-01T00:00:00Z'
+        soon = datetime.datetime.now(datetime.UTC)
+        soon += datetime.timedelta(days=12, hours=1)
+        soon = f'{soon:%Y-%m-%dT%H:%M:%SZ}'
+        for ca, server, client, expected in (
+            (late, late, late, '^$'),
+            ('', '', '', '^$'),
+            (late, soon, late, 'server certificate .* ends in 12 days'),
+            (late, late, ended, 'client certificate .* has ended'),
+            (ended, soon, ended, 'ca certificate'),
+        ):
+            facts = record.Record(
+                ca_expires=ca, server_expires=server, client_expires=client
+            )
+            self.assertRegex(expiry.warning('web1', facts), expected)
+        self.assertIn('cert renew --ca web1', expiry.warning('web1', facts))

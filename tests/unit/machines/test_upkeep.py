@@ -316,6 +316,19 @@ class TestCheck(UpkeepTestCase):
             self.assertTrue(link.holds, link)
             self.assertTrue(link.detail, link)
 
+    def test_names(self):
+        metadata = self.metadata()
+        metadata['docker-machine:tls-sans'] = '127.0.0.9,localhost'
+        self.assertBroken('DNS', "'localhost' is 127.0.0.1")
+        metadata['docker-machine:tls-sans'] = 'no-such.invalid'
+        self.assertBroken('DNS', "'no-such.invalid' is not known")
+        found = [(2, 1, 6, '', (metadata['docker-machine:address'], 0))]
+        self.useFixture(
+            fixtures.MonkeyPatch('socket.getaddrinfo', lambda *a: found)
+        )
+        metadata['docker-machine:tls-sans'] = 'web1.test'
+        self.assertEqual('web1.test', self.check()['DNS'].detail)
+
     def test_server_is_off(self):
         (server,) = self.fake.things['servers'].values()
         server['status'] = 'SHUTOFF'
