@@ -75,14 +75,19 @@ def visit(
     port: int | None = None,
     key: Path | None = None,
     known_hosts: Path | None = None,
+    *,
+    first_use: bool = False,
 ) -> list[str]:
     """Give the command line to a host that is the user's.
 
     What is not said is left to ~/.ssh/config and the agent.
 
     :param known_hosts: further host keys than those the user knows.
+    :param first_use: whether a host that nobody knows is trusted, and its
+        key written into that file; one with another key than known never is.
     """
-    argv = ['ssh', '-o', 'StrictHostKeyChecking=yes']
+    checking = 'accept-new' if first_use else 'yes'
+    argv = ['ssh', '-o', f'StrictHostKeyChecking={checking}']
     if known_hosts:
         files = f'"{known_hosts}" ~/.ssh/known_hosts ~/.ssh/known_hosts2'
         argv += ['-o', f'UserKnownHostsFile={files}']

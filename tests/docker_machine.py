@@ -65,8 +65,13 @@ class Authority:
         )
         self.pair = _pair(made, self._key)
 
+    @functools.cached_property
+    def shared_client(self) -> Pair:
+        """What all machines of a workstation share."""
+        return self.client()
+
     def client(self) -> Pair:
-        """Issue what all machines of a workstation share."""
+        """Issue another client certificate."""
         key = new_key()
         usage = _usage(sign=True, encipher=False, authority=False)
         purpose = (ExtendedKeyUsageOID.CLIENT_AUTH,)
@@ -77,7 +82,7 @@ class Authority:
 
     def server(self, name: str, hosts: Sequence[str]) -> Pair:
         """Issue what a machine's engine shows."""
-        key = new_key()
+        key = shared_key()
         usage = _usage(sign=True, encipher=True, authority=False)
         purpose = (ExtendedKeyUsageOID.SERVER_AUTH,)
         names = (*hosts, 'localhost')
@@ -130,7 +135,7 @@ class Tree:
     ) -> None:
         self.root = root
         self.authority = authority or shared_authority()
-        client = self.authority.client()
+        client = self.authority.shared_client
         for folder in ('', 'certs', 'machines'):
             (root / folder).mkdir(mode=0o700, parents=True)
         root.chmod(0o755)
@@ -262,6 +267,12 @@ def shared_authority() -> Authority:
 def new_key() -> rsa.RSAPrivateKey:
     """Make a key as Docker Machine does, for certificates and for SSH."""
     return rsa.generate_private_key(65537, 2048)
+
+
+@functools.cache
+def shared_key() -> rsa.RSAPrivateKey:
+    """Give a key for whatever is not compared: making one takes a while."""
+    return new_key()
 
 
 def key_pem(key: rsa.RSAPrivateKey) -> bytes:

@@ -26,12 +26,10 @@ def find_server(connection: Connection, wanted: str) -> MachineServer:
     :raises NotFound: if there is none.
     :raises Ambiguous: if several have that name.
     """
-    with failures.step('list servers'):
-        everything = list(connection.compute.servers(details=True))
     names = {wanted, canonical(wanted)}
     found = [
         server
-        for server in map(servers.from_sdk, everything)
+        for server in everything(connection)
         if names & {server.id, server.name, *server.addresses}
     ]
     if not found:
@@ -54,6 +52,13 @@ def canonical(text: str) -> str:
         return str(ipaddress.ip_address(text.strip('[]')))
     except ValueError:
         return text
+
+
+def everything(connection: Connection) -> list[MachineServer]:
+    """List all servers of the project, machines or not."""
+    with failures.step('list servers'):
+        found = list(connection.compute.servers(details=True))
+    return [servers.from_sdk(server) for server in found]
 
 
 def mark(connection: Connection, server_id: str, record: Record) -> None:

@@ -16,6 +16,7 @@ from dockermachine_osc.cloud import (
     power,
     servers,
     survey,
+    unused,
 )
 from dockermachine_osc.record import Record, mark, read_mark
 from dockermachine_osc.waiting import Deadline
@@ -261,6 +262,22 @@ class Cloud:
     def find_server(self, wanted: str) -> MachineServer:
         """Find any server by name, id or address."""
         return adopted.find_server(self._connection, wanted)
+
+    def servers(self) -> list[MachineServer]:
+        """List all servers of the project, machines or not."""
+        return adopted.everything(self._connection)
+
+    def key_pairs(self) -> list[str]:
+        """List the names of the user's key pairs, of whatever project."""
+        return unused.key_pairs(self._connection)
+
+    def public_key(self, key_pair: str) -> str:
+        """Read the public key of a key pair, '' if it is gone."""
+        return unused.public_key(self._connection, key_pair)
+
+    def unused_floating_ips(self) -> list[str]:
+        """List the floating IPs that lead nowhere and are not ours."""
+        return unused.floating_ips(self._connection, self.project_id)
 
     def mark_server(self, server_id: str, record: Record) -> None:
         """Make a server a machine."""

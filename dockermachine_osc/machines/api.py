@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors, store
 from dockermachine_osc.cloud.api import only
-from dockermachine_osc.machines import asking, contexting
+from dockermachine_osc.machines import asking, contexting, leftovers
 from dockermachine_osc.machines.machine import (
     Machine,
     has_keys,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines.certificates import Shown
     from dockermachine_osc.machines.checkup import Link
+    from dockermachine_osc.machines.importing import ImportRequest, Outcome
     from dockermachine_osc.machines.proposal import Proposal
     from dockermachine_osc.machines.upgrade import Upgrade
     from dockermachine_osc.report import Reporter
@@ -96,6 +97,20 @@ class Machines:
             )
         return self._machine(server)
 
+    def import_(
+        self, request: ImportRequest, reporter: Reporter
+    ) -> Sequence[Outcome]:
+        """Take over machines of Docker Machine, whose files stay.
+
+        :raises MachineError: if nothing can be read; what happens to one
+            machine is in its outcome.
+        """
+        from dockermachine_osc.machines import importing
+
+        return importing.run(
+            self._cloud, self._files, self._contexts, request, Steps(reporter)
+        )
+
     def list(self, engine_timeout: float | None = None) -> Sequence[Machine]:
         """List the machines with one request to Nova.
 
@@ -132,8 +147,9 @@ class Machines:
     ) -> bool:
         """Delete a machine, by name or id, with all that it owns.
 
-        An adopted server stays, as it was before, unless ``with_server``;
-        ``leave_host`` is for one that cannot be reached any more.
+        A server that was adopted or imported stays, as it was before, unless
+        ``with_server``; ``leave_host`` is for one that cannot be reached any
+        more.
         Finishes what a create or delete that was killed left behind.
 
         :returns: whether there was anything to delete.
@@ -148,6 +164,7 @@ class Machines:
                 steps = Steps(reporter or Silence())
                 self._leave(server, timeout, steps, host=not leave_host)
                 return True
+            notes = leftovers.made_for(self._cloud, self._files, server)
             ids = self._owners(name, server)
             if not ids:
                 return self._forget(name)
@@ -157,6 +174,8 @@ class Machines:
                     self._cloud, machine_id, own, Deadline(timeout)
                 )
                 self._remove_locally(name, machine_id)
+        for note in notes:
+            (reporter or Silence()).note(note)
         return True
 
     def start(self, name: str, timeout: float) -> bool:

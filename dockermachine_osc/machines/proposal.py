@@ -71,6 +71,19 @@ def _eligible(
     cloud: Cloud, files: Scope, request: AdoptRequest
 ) -> MachineServer:
     server = cloud.find_server(request.server)
+    folder = usable(files, server)
+    if server.record.id:
+        _check_machine(server, folder)
+    else:
+        check_name(cloud, server, folder)
+    return server
+
+
+def usable(files: Scope, server: MachineServer) -> MachineFolder:
+    """Give the folder for a server that can become a machine.
+
+    :raises InvalidRequest: if it is off, or its name cannot be a machine's.
+    """
     try:
         folder = files.machine(server.name)
     except errors.InvalidRequest as error:
@@ -84,11 +97,7 @@ def _eligible(
             f"Server '{server.name}' is {server.status}",
             f'Start it first: openstack server start {server.id}',
         )
-    if server.record.id:
-        _check_machine(server, folder)
-    else:
-        _check_name(cloud, server, folder)
-    return server
+    return folder
 
 
 def _check_machine(server: MachineServer, folder: MachineFolder) -> None:
@@ -108,7 +117,7 @@ def _check_machine(server: MachineServer, folder: MachineFolder) -> None:
         )
 
 
-def _check_name(
+def check_name(
     cloud: Cloud, server: MachineServer, folder: MachineFolder
 ) -> None:
     """Refuse a name that a machine has, in the cloud or in the files."""
@@ -127,7 +136,7 @@ def _way(
     cloud: Cloud, server: MachineServer, request: AdoptRequest
 ) -> errand.Way:
     """Find out how ssh gets there, as it would for the user."""
-    address = _address(server, request)
+    address = address_of(server, request)
     argv = openssh.visit(
         address, request.ssh_user, request.ssh_port, request.ssh_key
     )
@@ -144,7 +153,7 @@ def _way(
     )
 
 
-def _address(server: MachineServer, request: AdoptRequest) -> str:
+def address_of(server: MachineServer, request: AdoptRequest) -> str:
     """Choose the address: the one named, else floating, IPv4, any."""
     named = canonical(request.server)
     if named in server.addresses:
@@ -167,15 +176,44 @@ def _look(
         version=request.engine_version,
         port=request.engine_port,
     )
+    findings, _ = look(way, settings, request.timeout)
+    return findings
+
+
+def look(
+    way: errand.Way,
+    settings: engine.EngineSettings,
+    timeout: float,
+    *,
+    first_use: bool = False,
+) -> tuple[engine.Findings, tuple[str, ...]]:
+    """Log in to a host and look, without changing anything.
+
+    :param timeout: seconds.
+    :param first_use: whether a host that neither we nor the user know is
+        trusted.
+    :returns: what is there, and the host keys that were trusted so.
+    :raises MachineError: if ssh does not get there, or it cannot look.
+    """
     parcel = engine.visit('look', settings)
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder) / store.KNOWN_HOSTS
         known.write_text(errand.known_hosts(way, way.host_keys))
-        argv = openssh.visit(way.address, way.user, way.port, way.key, known)
-        result = system_ssh.SystemHost(argv).run(
-            parcel.command, parcel.stdin, timeout=request.timeout
+        argv = openssh.visit(
+            way.address,
+            way.user,
+            way.port,
+            way.key,
+            known,
+            first_use=first_use,
         )
-    return engine.findings(result.status, result.stdout.splitlines())
+        result = system_ssh.SystemHost(argv).run(
+            parcel.command, parcel.stdin, timeout=timeout
+        )
+        lines = [line.split() for line in known.read_text().splitlines()]
+    found = engine.findings(result.status, result.stdout.splitlines())
+    learnt = {' '.join(words[1:3]) for words in lines} - set(way.host_keys)
+    return found, tuple(sorted(learnt))
 
 
 def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
@@ -208,13 +246,13 @@ def _changes(
         'TLS: a drop-in of docker.service and /etc/docker-machine'
     )
     if findings.engine:
-        yield 'restart the engine once' + _fate(findings)
+        yield 'restart the engine once' + fate(findings)
     if rules:
         yield f'add a security group that opens {rules}'
     yield "write this machine's record into the server's metadata"
 
 
-def _fate(findings: engine.Findings) -> str:
+def fate(findings: engine.Findings) -> str:
     """Say what the restart means to the containers that run."""
     if not findings.containers:
         return ''

@@ -113,7 +113,14 @@ class Server:
 
 
 class ServerTest(base.FunctionalTest):
-    """A test that boots servers of its own."""
+    """A test that boots servers of its own.
+
+    :cvar open_ports: what their security group lets in.
+    :cvar key_type: of the key to log in with.
+    """
+
+    open_ports: typing.ClassVar[tuple[int, ...]] = (22,)
+    key_type: typing.ClassVar[tuple[str, ...]] = ('-t', 'ed25519')
 
     def boot(self, prefix: str, image: str = base.DOCKER_IMAGE) -> Server:
         """Boot a server, as somebody did long ago with `server create`."""
@@ -122,13 +129,14 @@ class ServerTest(base.FunctionalTest):
         key = self._key(name)
         group = connection.network.create_security_group(name=name)
         self.addCleanup(connection.network.delete_security_group, group.id)
-        connection.network.create_security_group_rule(
-            security_group_id=group.id,
-            direction='ingress',
-            protocol='tcp',
-            port_range_min=22,
-            port_range_max=22,
-        )
+        for number in self.open_ports:
+            connection.network.create_security_group_rule(
+                security_group_id=group.id,
+                direction='ingress',
+                protocol='tcp',
+                port_range_min=number,
+                port_range_max=number,
+            )
         port = connection.network.create_port(
             network_id=_found(connection.network.find_network('private')),
             security_group_ids=[group.id],
@@ -145,7 +153,7 @@ class ServerTest(base.FunctionalTest):
             image_id=_found(compute.find_image(image)),
             flavor_id=_found(compute.find_flavor('m1.small')),
             networks=[{'port': port.id}],
-            key_name=name,
+            key_name=self.key_pair(name),
         )
         # Before its port goes.
         self.addCleanup(devcloud.clean, 'devcloud', name)
@@ -154,15 +162,20 @@ class ServerTest(base.FunctionalTest):
         devcloud.wait_for('cloud-init is done', lambda: _booted(found))
         return found
 
+    def key_pair(self, name: str) -> str:
+        """The name of a server's key pair."""
+        return name
+
     def _key(self, name: str) -> pathlib.Path:
         file = self.here.home / name
         self.here.run(
-            'ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', str(file)
+            *('ssh-keygen', '-q', *self.key_type, '-N', '', '-f', str(file))
         )
         compute = devcloud.connect('devcloud').compute
         public = file.with_suffix('.pub').read_text()
-        compute.create_keypair(name=name, public_key=public)
-        self.addCleanup(compute.delete_keypair, name)
+        pair = self.key_pair(name)
+        compute.create_keypair(name=pair, public_key=public)
+        self.addCleanup(compute.delete_keypair, pair)
         return file
 
     def configure_ssh(self, config: pathlib.Path) -> None:
