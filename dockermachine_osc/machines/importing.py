@@ -154,7 +154,13 @@ class _Import:
         self._steps.begin(f'Looking at {entry.name}')
         folder = proposal.usable(self._files, server)
         if _is_complete(server, folder):
-            return _outcome(entry, server, ALREADY, 'it is a machine here')
+            following = f'openstack docker machine show {server.name}'
+            if self._request.renew:
+                following = (
+                    f'openstack docker machine cert renew --ca {server.name}'
+                )
+            why = 'it is a machine already'
+            return _outcome(entry, server, ALREADY, why, following)
         _check_free(self._cloud, server, folder)
         renew, timeout = self._request.renew, self._request.timeout
         candidate = inspection.inspect(

@@ -164,8 +164,11 @@ THEIR_DROPIN=/etc/systemd/system/docker.service.d/10-machine.conf
 THEIR_TLS='s#^\(/usr/bin/dockerd\) -H tcp://0\.0\.0\.0:[0-9]* \(-H unix:///var/run/docker\.sock --storage-driver [^ ]*\) --tlsverify --tlscacert /etc/docker/ca\.pem --tlscert /etc/docker/server\.pem --tlskey /etc/docker/server-key\.pem#\1 \2#'
 
 check_command() {
-    case "$unit_file $command " in
-    "$THEIR_DROPIN "*' --tls'*) fail "$EX_CONFLICT" \
+    case "$imported $unit_file $command " in
+    "yes $THEIR_DROPIN "*' --tls'* | "yes $THEIR_DROPIN "*tcp://*) fail "$EX_CONFLICT" \
+        "$unit_file is not as Docker Machine has written it" \
+        'put that back; or take it away, and restart docker.service' ;;
+    *" $THEIR_DROPIN "*' --tls'*) fail "$EX_CONFLICT" \
         "the engine is on TLS already, by Docker Machine: $unit_file" \
         'where its files are: openstack docker machine import; else take that file away first' ;;
     *' --tls'*) fail "$EX_CONFLICT" \

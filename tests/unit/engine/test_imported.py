@@ -71,7 +71,9 @@ class ImportedTest(test_adopt.AdoptTestCase):
             good.replace('--label', '--tlsverify --label'),
         ):
             host = self.host(other)
-            self.assertIn('already', self.look(host, imported=True).conflict)
+            found = self.look(host, imported=True)
+            self.assertIn('not as Docker Machine has', found.conflict)
+            self.assertIn('put that back', found.hint)
             shutil.rmtree(host.root.parent / 'stage')
         # Its text in another file is somebody else's.
         host = self.host()
