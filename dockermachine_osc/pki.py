@@ -215,6 +215,19 @@ def facts(certificate: bytes) -> CertificateFacts:
     )
 
 
+def check_bundle(pem: bytes) -> None:
+    """Check a file that is to hold certificates of CAs, and no secret.
+
+    :raises InvalidRequest: it holds something else, or nothing.
+    """
+    if b'PRIVATE KEY' in pem:
+        raise InvalidRequest('there is a private key in it')
+    try:
+        x509.load_pem_x509_certificates(pem)
+    except ValueError as e:
+        raise InvalidRequest(f'it holds no certificate in PEM: {e}') from e
+
+
 def new_ssh_key(comment: str) -> SshKey:
     """Make an Ed25519 key pair for SSH.
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dockermachine_osc import errors, nics
+from dockermachine_osc.engine.options import NO_OPTIONS, EngineOptions
 from dockermachine_osc.record import VALUE_LIMIT
 from dockermachine_osc.store import check_name
 
@@ -58,6 +59,8 @@ class CreateRequest:
     engine_port: int = 2376
     engine_source: str = 'auto'
     engine_version: str = ''
+    engine_options: EngineOptions = NO_OPTIONS
+    post_script: bytes = b''
     allow_cidrs: tuple[str, ...] = ()
     tls_sans: tuple[str, ...] = ()
     timeout: float = 600
@@ -77,6 +80,7 @@ class CreateRequest:
         self._check_access()
         self._check_placement()
         check_engine(self.engine_source, self.engine_version)
+        check_pems(self.engine_options.registry_cas)
 
     def _check_network(self) -> None:
         if self.no_floating_ip and (self.floating_ip or self.external_network):
@@ -177,6 +181,8 @@ class AdoptRequest:
     engine_port: int = 2376
     engine_source: str = 'auto'
     engine_version: str = ''
+    engine_options: EngineOptions = NO_OPTIONS
+    post_script: bytes = b''
     allow_cidrs: tuple[str, ...] = ()
     tls_sans: tuple[str, ...] = ()
     timeout: float = 600
@@ -196,6 +202,7 @@ class AdoptRequest:
             check_cidr(cidr)
         check_sans(self.tls_sans)
         check_engine(self.engine_source, self.engine_version)
+        check_pems(self.engine_options.registry_cas)
 
 
 def check_cidr(cidr: str) -> None:
@@ -265,3 +272,16 @@ def check_engine(source: str, version: str) -> None:
             f'--engine-version has no effect with --engine-source {source}: '
             'nothing is installed'
         )
+
+
+def check_pems(registry_cas: Mapping[str, bytes]) -> None:
+    """Raise InvalidRequest unless the CAs of registries are some."""
+    from dockermachine_osc import pki
+
+    for registry, pem in registry_cas.items():
+        try:
+            pki.check_bundle(pem)
+        except errors.InvalidRequest as error:
+            raise errors.InvalidRequest(
+                f"--registry-ca '{registry}': {error.message}"
+            ) from error

@@ -36,6 +36,8 @@ KEY = 'key.pem'
 CA_KEY = 'ca-key.pem'
 SSH_KEY = 'id_ed25519'
 KNOWN_HOSTS = 'known_hosts'
+#: Options that the engine is to get; they go when it has them.
+OPTIONS = 'engine-options'
 RECORD = 'record.json'
 #: Of the record; a newer program may write what this one cannot read.
 SCHEMA = 1

@@ -7,7 +7,13 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from dockermachine_osc.commands import arguments, base, fields, options
+from dockermachine_osc.commands import (
+    arguments,
+    base,
+    engine_options,
+    fields,
+    options,
+)
 
 
 class AdoptMachine(base.ShowOne):
@@ -36,6 +42,8 @@ class AdoptMachine(base.ShowOne):
         )
         _add_ssh_options(parser)
         arguments.add_engine_options(parser)
+        engine_options.add_options(parser)
+        engine_options.add_post_script(parser)
         arguments.add_rule_options(parser)
         arguments.add_common_options(parser)
         return parser

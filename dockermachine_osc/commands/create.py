@@ -12,12 +12,13 @@ from osc_lib.cli import parseractions
 from dockermachine_osc.commands import (
     arguments,
     base,
+    engine_options,
     fields,
+    files,
     nics,
     options,
     placement,
 )
-from dockermachine_osc.errors import InvalidRequest
 
 
 class CreateMachine(base.ShowOne):
@@ -37,6 +38,8 @@ class CreateMachine(base.ShowOne):
         _add_network_options(parser)
         _add_access_options(parser)
         arguments.add_engine_options(parser)
+        engine_options.add_options(parser)
+        engine_options.add_post_script(parser)
         arguments.add_rule_options(parser)
         _add_own_options(parser)
         return parser
@@ -47,7 +50,9 @@ class CreateMachine(base.ShowOne):
         """Create the machine and show it."""
         given = vars(parsed_args)
         config = self.app.client_manager.get_configuration()
-        user_data = _read(parsed_args.user_data)
+        user_data = parsed_args.user_data
+        if user_data is not None:
+            user_data = files.read('--user-data', user_data)
         request = options.request(
             {**given, 'user_data': user_data},
             config.get('docker_machine'),
@@ -61,17 +66,6 @@ class CreateMachine(base.ShowOne):
         if machine.context:
             reporter.note(f'ready: docker --context {machine.context} ps')
         return fields.fields(machine)
-
-
-def _read(file: str | None) -> bytes | None:
-    if file is None:
-        return None
-    try:
-        return options.path(file).read_bytes()
-    except OSError as error:
-        raise InvalidRequest(
-            f'--user-data {file}: {error.strerror}'
-        ) from error
 
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:

@@ -18,9 +18,9 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dockermachine_osc.commands import engine_options, files
 from dockermachine_osc.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -72,9 +72,8 @@ def boolean(text: object) -> bool:
         ) from None
 
 
-def path(text: str) -> Path:
-    """Read a path, in which ~ is the home folder."""
-    return Path(text).expanduser()
+#: As argparse calls it.
+path = files.path
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -98,18 +97,29 @@ _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     'config_drive': ('config_drive', boolean),
     'context': ('context', boolean),
     'data_volume': ('data_volume', lambda v: gibibytes(str(v))),
+    'engine_env': ('engine_env', engine_options.pairs),
+    'engine_insecure_registry': ('engine_insecure_registry', _texts),
+    'engine_label': ('engine_label', engine_options.pairs),
+    'engine_opt': ('engine_opt', engine_options.flags),
     'engine_port': ('engine_port', lambda v: port_number(str(v))),
+    'engine_registry_mirror': ('engine_registry_mirror', _texts),
     'engine_source': ('engine_source', str),
+    'engine_storage_driver': ('engine_storage_driver', str),
     'engine_version': ('engine_version', str),
     'external_network': ('external_network', str),
     'flavor': ('flavor', str),
+    'http_proxy': ('http_proxy', str),
+    'https_proxy': ('https_proxy', str),
     'image': ('image', str),
     'key_name': ('key_name', str),
     'ip_version': ('ip_version', lambda v: ip_version(str(v))),
     'keep_on_failure': ('keep_on_failure', boolean),
     'network': ('nics', lambda v: [{'network': n} for n in _texts(v)]),
     'no_floating_ip': ('no_floating_ip', boolean),
+    'no_proxy': ('no_proxy', str),
+    'post_script': ('post_script', str),
     'property': ('properties', _pairs),
+    'registry_ca': ('registry_ca', engine_options.pairs),
     'security_group': ('security_groups', _texts),
     'server_group': ('server_group', str),
     'ssh_key': ('ssh_key', path),
@@ -162,6 +172,7 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
         **_configured(configured).get('properties', {}),
         **said.get('properties', {}),
     }
+    values.update(_of_the_engine(said, configured))
     known = {f.name for f in dataclasses.fields(CreateRequest)}
     return CreateRequest(**{k: v for k, v in values.items() if k in known})
 
@@ -183,7 +194,23 @@ def adopt_request(
         if key in known and not key.startswith('ssh_')
     }
     values |= {k: v for k, v in given.items() if k in known and v is not None}
+    said = {k: v for k, v in given.items() if v is not None}
+    values |= _of_the_engine(said, configured)
     return AdoptRequest(**values)
+
+
+def _of_the_engine(
+    said: Mapping[str, Any], configured: object
+) -> dict[str, Any]:
+    """Make fields of a request of what is said about the engine."""
+    defaults = _configured(configured)
+    values = {**defaults, **said}
+    for name in engine_options.MAPPINGS:
+        values[name] = {**defaults.get(name, {}), **said.get(name, {})}
+    return {
+        'engine_options': engine_options.gathered(values),
+        'post_script': engine_options.post_script(values),
+    }
 
 
 def _configured(configured: object) -> dict[str, Any]:

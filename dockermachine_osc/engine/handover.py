@@ -12,18 +12,23 @@ from collections.abc import Iterable, Mapping
 from dockermachine_osc import errors
 from dockermachine_osc.engine import console
 from dockermachine_osc.engine import settings as engine_settings
+from dockermachine_osc.engine.options import EngineOptions
 
 EXIT_USAGE = 64
 EXIT_UNSUPPORTED = 69
 EXIT_INSTALL = 70
 EXIT_CONFLICT = 71
 EXIT_START = 72
+EXIT_SCRIPT = 73
 EXIT_STAGING = 74
 EXIT_TIMEOUT = 75
 EXIT_SUDO = 77
 EXIT_NO_COMMAND = 127
 
-_WORDS = ('step', 'note', 'tail', 'hint', 'failed', 'fact', 'ready', '')
+_WORDS = (
+    *('step', 'note', 'tail', 'hint', 'failed', 'fact', 'ready', 'option'),
+    '',
+)
 _MAX_LINE = 400
 _MAX_TAIL = 40
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
@@ -119,12 +124,45 @@ def tls_files(ca: bytes, certificate: bytes, key: bytes) -> dict[str, bytes]:
     return {'ca.pem': ca, 'server.pem': certificate, 'server-key.pem': key}
 
 
-def visit(verb: str, settings: engine_settings.EngineSettings) -> Handover:
+def further_files(
+    options: EngineOptions, post_script: bytes = b''
+) -> dict[str, bytes]:
+    """Return what any engine can be handed beside that.
+
+    :param options: take the place of those on the host; none leave them.
+    :param post_script: run as root when the engine has started.
+    """
+    files = {'options': options.render().encode(), 'post-script': post_script}
+    return {name: content for name, content in files.items() if content}
+
+
+def configure(options: EngineOptions, wait: int) -> Handover:
+    """Return the command that changes the options of an engine.
+
+    :param options: all that are to be set from now on.
+    :param wait: seconds that another set-up of the host may take.
+    """
+    files = {
+        'setup.sh': engine_settings.setup_script(),
+        'options': options.render().encode(),
+    }
+    return _parcel(_WORK.format(verb='configure', wait=int(wait)), files)
+
+
+def visit(
+    verb: str,
+    settings: engine_settings.EngineSettings,
+    options: EngineOptions | None = None,
+) -> Handover:
     """Return the command that looks at a host, or leaves it as it was.
 
-    :param verb: 'look', which changes nothing, or 'leave'.
+    :param verb: 'look' and 'options', which change nothing, or 'leave'.
+    :param options: that the engine would get, for 'look'.
     """
-    return _parcel(_VISIT.format(verb=verb), _script_and(settings))
+    files = _script_and(settings)
+    if options is not None:
+        files['options'] = options.render().encode()
+    return _parcel(_VISIT.format(verb=verb), files)
 
 
 def _script_and(settings: engine_settings.EngineSettings) -> dict[str, bytes]:
@@ -178,6 +216,7 @@ class Findings:
     :param machine: the id of the machine that it is already, or ''.
     :param containers: how many run; None if nobody can tell.
     :param live_restore: whether they survive a restart of the engine.
+    :param differs: whether it has other options than it would get.
     :param conflict: why the engine cannot be taken over, or ''.
     :param hint: the way out of the conflict.
     """
@@ -189,6 +228,7 @@ class Findings:
     containers: int | None
     live_restore: bool
     host_keys: tuple[str, ...]
+    differs: bool
     conflict: str
     hint: str
 
@@ -218,9 +258,48 @@ def findings(exit_code: int, lines: Iterable[str]) -> Findings:
             for name, value in facts
             if name == 'hostkey' and console.is_key(value)
         ),
+        differs=known.get('options') == 'differ',
         conflict=said.get('failed', [''])[-1],
         hint=said.get('hint', [''])[-1],
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Told:
+    """What a machine's host says of its engine's options.
+
+    :param containers: how many run; None if nobody can tell.
+    :param live_restore: whether they survive a restart of the engine.
+    """
+
+    options: EngineOptions
+    containers: int | None
+    live_restore: bool
+
+
+def told(exit_code: int, lines: Iterable[str]) -> Told:
+    """Read what `options` has printed on stdout.
+
+    :raises SetupFailed: if it could not look.
+    :raises EngineFailure: if what stands there is not understood.
+    """
+    lines = list(lines)
+    said = _said(lines)
+    if exit_code or not said.get('ready'):
+        raise _failure(exit_code, said)
+    known = dict(fact.partition(' ')[::2] for fact in said.get('fact', ()))
+    containers = known.get('containers', '')
+    # As they stand there: their values may be longer than what is shown.
+    options = [x.removeprefix('option ') for x in lines if _is_option(x)]
+    return Told(
+        EngineOptions.parse(options),
+        int(containers) if containers.isdecimal() else None,
+        known.get('live-restore') == 'true',
+    )
+
+
+def _is_option(line: str) -> bool:
+    return line.startswith('option ')
 
 
 def outcome(exit_code: int, lines: Iterable[str]) -> Outcome:

@@ -14,7 +14,7 @@ from dockermachine_osc import errors
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 
 _PARTS = (
-    *('common', 'install', 'boot', 'disk', 'serve', 'adopt'),
+    *('common', 'install', 'boot', 'disk', 'serve', 'options', 'adopt'),
     *('packages', 'upgrade', 'main'),
 )
 # What a server needs before anybody has logged in.
@@ -65,12 +65,15 @@ class EngineSettings:
         if not 0 < self.port < 65536:
             raise errors.InvalidRequest(f'{self.port} is no TCP port.')
 
-    def render(self, public_key: str = '', hold: int = 0) -> str:
+    def render(
+        self, public_key: str = '', hold: int = 0, *, defer: bool = False
+    ) -> str:
         """Return the settings as the script reads them.
 
         :param public_key: an OpenSSH public key; its comment is left out.
         :param hold: for how many seconds later commands of the boot wait for
             the engine to run.
+        :param defer: install the engine only when somebody logs in.
         """
         lines = [
             f'{name}={value}'
@@ -83,6 +86,8 @@ class EngineSettings:
             lines.append(f'public_key={plain_key(public_key)}')
         if hold:
             lines.append(f'hold={hold}')
+        if defer:
+            lines.append('defer=yes')
         return '\n'.join(lines) + '\n'
 
 

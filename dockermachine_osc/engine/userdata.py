@@ -14,6 +14,7 @@ import zlib
 
 from dockermachine_osc import errors
 from dockermachine_osc.engine import settings as engine_settings
+from dockermachine_osc.engine.options import EngineOptions
 
 #: Nova's limit, in bytes of base64 (nova/api/openstack/compute/schemas).
 LIMIT = 65535
@@ -37,7 +38,7 @@ _MERGE = 'list(prepend)+dict(recurse_array)+str()'
 _EARLY = (
     'umask 077; d=/etc/docker-machine; mkdir -p "$d" && '
     'printf %s "$1" | base64 -d | gzip -dc >"$d/setup.sh" && '
-    'exec sh "$d/setup.sh" early "$2"'
+    'shift && exec sh "$d/setup.sh" early "$@"'
 )
 
 
@@ -45,19 +46,22 @@ def user_data(
     settings: engine_settings.EngineSettings,
     public_key: str,
     extra: bytes | None = None,
+    options: EngineOptions | None = None,
 ) -> bytes:
     """Return user data for cloud-init; nothing in them is a secret.
 
     :param public_key: who holds its other half may log in as the image's
         default user.
     :param extra: the user's own user data, of any type that cloud-init knows.
+    :param options: of the engine; of these only its proxies are in there, and
+        none if one is a secret: then it is installed over SSH.
     :raises InvalidRequest: `extra` is of no such type, or too long.
     """
     if extra:
-        config = _cloud_config(settings, public_key, HOLD)
+        config = _cloud_config(settings, public_key, HOLD, options)
         data = _multipart(config, extra)
     else:
-        config = _cloud_config(settings, public_key, 0)
+        config = _cloud_config(settings, public_key, 0, options)
         data = _text(config | {'runcmd': [_INSTALL]}).encode()
     if _encoded(data) > LIMIT:
         # cloud-init unpacks what is compressed as a whole.
@@ -76,13 +80,20 @@ def _encoded(data: bytes) -> int:
 
 
 def _cloud_config(
-    settings: engine_settings.EngineSettings, public_key: str, hold: int
+    settings: engine_settings.EngineSettings,
+    public_key: str,
+    hold: int,
+    options: EngineOptions | None,
 ) -> dict[str, object]:
     key = engine_settings.plain_key(public_key)
     script = gzip.compress(engine_settings.boot_script(), 9, mtime=0)
     early = ['cloud-init-per', 'instance', 'docker-machine', 'sh', '-c']
     early += [_EARLY, 'sh', base64.b64encode(script).decode()]
-    early.append(settings.render(key, hold))
+    proxies = (options or EngineOptions()).proxies()
+    defer = proxies.proxies_are_secret()
+    early.append(settings.render(key, hold, defer=defer))
+    if proxies and not defer:
+        early.append(proxies.render())
     return {'ssh_authorized_keys': [key], 'bootcmd': [early]}
 
 

@@ -53,7 +53,14 @@ def adopt(
         removal.remove_locally(folder, contexts, ours)
     with _taken_back(cloud, contexts, proposal, folder, steps):
         server = _prepare(cloud, folder, request, proposal, steps)
-        server = provision.make_ready(cloud, server, folder, deadline, steps)
+        server = provision.make_ready(
+            cloud,
+            server,
+            folder,
+            deadline,
+            steps,
+            engine.further_files(request.engine_options, request.post_script),
+        )
     _keep(cloud, contexts, request, folder, server, steps)
     return server
 

@@ -17,6 +17,7 @@ from dockermachine_osc.machines.machine import (
     local_record,
 )
 from dockermachine_osc.machines.removal import (
+    owners,
     remove_from_cloud,
     remove_locally,
 )
@@ -26,10 +27,12 @@ from dockermachine_osc.waiting import Deadline
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.engine import EngineOptions
     from dockermachine_osc.machines.certificates import Shown
     from dockermachine_osc.machines.checkup import Link
     from dockermachine_osc.machines.importing import ImportRequest, Outcome
     from dockermachine_osc.machines.proposal import Proposal
+    from dockermachine_osc.machines.setting import Changes
     from dockermachine_osc.machines.upgrade import Upgrade
     from dockermachine_osc.report import Reporter
     from dockermachine_osc.request import AdoptRequest, CreateRequest
@@ -165,7 +168,7 @@ class Machines:
                 self._leave(server, timeout, steps, host=not leave_host)
                 return True
             notes = leftovers.made_for(self._cloud, self._files, server)
-            ids = self._owners(name, server)
+            ids = owners(self._cloud, name, server)
             if not ids:
                 return self._forget(name)
             for machine_id in ids:
@@ -247,6 +250,32 @@ class Machines:
             )
             self._remember(after, folder)
         return done
+
+    def set_options(
+        self,
+        name: str,
+        changes: Changes,
+        reporter: Reporter,
+        timeout: float,
+    ) -> bool:
+        """Change options of an engine; tell whether any were to be."""
+        from dockermachine_osc.machines import setting
+
+        with self._worked_on(name) as (server, folder):
+            return setting.change(
+                server, folder, changes, Deadline(timeout), Steps(reporter)
+            )
+
+    def engine_options(
+        self, name: str, reporter: Reporter, timeout: float
+    ) -> EngineOptions:
+        """Read the options of an engine from its host."""
+        from dockermachine_osc.machines import setting
+
+        with self._worked_on(name) as (server, folder):
+            return setting.options(
+                server, folder, Deadline(timeout), Steps(reporter)
+            ).options
 
     def certificates(self, name: str, timeout: float) -> Sequence[Shown]:
         """Read a machine's certificates: the CA's, ours, and the engine's."""
@@ -352,27 +381,6 @@ class Machines:
             return
         with self._files.lock(name, wait=False):
             yield
-
-    def _owners(
-        self, name: str, server: MachineServer | None
-    ) -> Sequence[str]:
-        """Give the ids of the machines to delete: one, or crashed ones'."""
-        if server:
-            return [server.record.id]
-        if other := self._cloud.server_named(name):
-            raise errors.InvalidRequest(
-                f"Server '{name}' ({other}) is not a machine of this tool",
-                f'To delete it all the same: openstack server delete {other}',
-            )
-        alive = {m.record.id for m in self._cloud.machines()}
-        return sorted(
-            {
-                m.machine_id
-                for m in self._cloud.marked()
-                if name in (m.machine_name, m.machine_id)
-            }
-            - alive
-        )
 
     def _forget(self, name: str) -> bool:
         """Remove what is only local; tell whether there was anything."""

@@ -42,10 +42,15 @@ def bring_up(
     _wait_ssh(draft, facts, deadline)
     steps.begin('Setting up the engine')
     way = _way(draft, facts)
+    request = draft.request
+    further = engine.further_files(request.engine_options, request.post_script)
     parcel = engine.handover(
-        draft.engine, draft.goods, wait=int(deadline.remaining)
+        draft.engine,
+        {**draft.goods, **further},
+        wait=int(deadline.remaining),
     )
     done = errand.run(way, draft.folder, parcel, deadline, steps)
+    errand.options_arrived(draft.folder)
     steps.begin('Waiting for the engine')
     version = draft.access.prove(
         draft.record, draft.folder, done.outcome, deadline, _way_in(draft)

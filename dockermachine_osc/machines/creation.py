@@ -119,7 +119,10 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         engine_settings(request, machine_id),
         plan.public_key,
         request.user_data,
+        request.engine_options,
     )
+    if request.engine_options:
+        secrets[store.OPTIONS] = request.engine_options.render().encode()
     folder.create()
     folder.save({'id': machine_id})
     for filename, secret in secrets.items():

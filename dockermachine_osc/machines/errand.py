@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.engine import Handover
+    from dockermachine_osc.host import Result
     from dockermachine_osc.record import Record
     from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
@@ -85,7 +86,9 @@ def serve(
     parcel = engine.handover(settings_of(record), goods, wait)
     steps.begin('Setting up the engine')
     way = known_way(record, folder)
-    return run(way, folder, parcel, deadline, steps)
+    done = run(way, folder, parcel, deadline, steps)
+    options_arrived(folder)
+    return done
 
 
 def settings_of(record: Record, version: str = '') -> engine.EngineSettings:
@@ -114,6 +117,23 @@ def run(
     :raises HostFailure: if it does not let us in.
     :raises EngineFailure: if the work fails there.
     """
+    key_line, result = send(way, folder, parcel, deadline, steps)
+    outcome = engine.outcome(result.status, result.stdout.splitlines())
+    return Done(key_line, outcome)
+
+
+def send(
+    way: Way,
+    folder: MachineFolder,
+    parcel: Handover,
+    deadline: Deadline,
+    steps: Steps,
+) -> tuple[str, Result]:
+    """Run what is in a parcel on a host, whatever comes of it.
+
+    :returns: the key that the host has proven to have, and what it said.
+    :raises HostFailure: if it does not let us in.
+    """
     if way.users:
         return _run_as_user(way, folder, parcel, deadline, steps)
     # Here, so that paramiko is imported while the server boots.
@@ -135,8 +155,7 @@ def run(
             on_line=lambda line: _progress(steps, line),
             timeout=max(1.0, deadline.remaining),
         )
-    outcome = engine.outcome(result.status, result.stdout.splitlines())
-    return Done(key_line, outcome)
+    return key_line, result
 
 
 def _run_as_user(
@@ -145,7 +164,7 @@ def _run_as_user(
     parcel: Handover,
     deadline: Deadline,
     steps: Steps,
-) -> Done:
+) -> tuple[str, Result]:
     """Do it with the system's ssh, whose configuration knows the way."""
     from dockermachine_osc import openssh, system_ssh
 
@@ -157,8 +176,7 @@ def _run_as_user(
         on_line=lambda line: _progress(steps, line),
         timeout=max(1.0, deadline.remaining),
     )
-    outcome = engine.outcome(result.status, result.stdout.splitlines())
-    return Done(next(iter(way.host_keys), ''), outcome)
+    return next(iter(way.host_keys), ''), result
 
 
 def order(
@@ -186,6 +204,18 @@ def order(
         words = result.stderr.strip()[-200:] or f'exit code {result.status}'
         raise errors.HostFailure(f'The host refuses: {words}')
     return result.stdout
+
+
+def options_on_the_way(folder: MachineFolder) -> dict[str, bytes]:
+    """Give the options that the engine was to get, and did not yet."""
+    if not folder.has(store.OPTIONS):
+        return {}
+    return {'options': folder.read(store.OPTIONS)}
+
+
+def options_arrived(folder: MachineFolder) -> None:
+    """Forget them: from now on the host is where they stand."""
+    (folder.path / store.OPTIONS).unlink(missing_ok=True)
 
 
 def prove(

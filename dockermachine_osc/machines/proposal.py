@@ -61,6 +61,7 @@ def propose(
             findings.hint,
         )
     if server.record.id and _is_well(server, files.machine(server.name)):
+        _check_options(server, findings)
         return Proposal(server, way, findings, None, ())
     rules = _rules(way.address, request)
     changes = tuple(_changes(findings, rules, request))
@@ -176,7 +177,12 @@ def _look(
         version=request.engine_version,
         port=request.engine_port,
     )
-    findings, _ = look(way, settings, request.timeout)
+    findings, _ = look(
+        way,
+        settings,
+        request.timeout,
+        options=request.engine_options or None,
+    )
     return findings
 
 
@@ -186,16 +192,18 @@ def look(
     timeout: float,
     *,
     first_use: bool = False,
+    options: engine.EngineOptions | None = None,
 ) -> tuple[engine.Findings, tuple[str, ...]]:
     """Log in to a host and look, without changing anything.
 
     :param timeout: seconds.
     :param first_use: whether a host that neither we nor the user know is
         trusted.
+    :param options: that the engine would get.
     :returns: what is there, and the host keys that were trusted so.
     :raises MachineError: if ssh does not get there, or it cannot look.
     """
-    parcel = engine.visit('look', settings)
+    parcel = engine.visit('look', settings, options)
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder) / store.KNOWN_HOSTS
         known.write_text(errand.known_hosts(way, way.host_keys))
@@ -223,6 +231,17 @@ def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
     )
 
 
+def _check_options(server: MachineServer, findings: engine.Findings) -> None:
+    """Refuse to change an engine that is a machine's and well."""
+    if findings.differs:
+        raise errors.InvalidRequest(
+            f"Server '{server.name}' is a machine already, and its engine "
+            'has other options',
+            f'Change them: openstack docker machine set {server.name} '
+            '--engine-...',
+        )
+
+
 def _rules(address: str, request: AdoptRequest) -> Rules | None:
     """Give the rules to add, None if the engine's port is open already.
 
@@ -245,6 +264,7 @@ def _changes(
         f'let the engine listen on port {request.engine_port} with mutual '
         'TLS: a drop-in of docker.service and /etc/docker-machine'
     )
+    yield from _additions(request)
     if findings.engine:
         yield 'restart the engine once' + fate(findings)
     if rules:
@@ -252,7 +272,17 @@ def _changes(
     yield "write this machine's record into the server's metadata"
 
 
-def fate(findings: engine.Findings) -> str:
+def _additions(request: AdoptRequest) -> Iterator[str]:
+    options = request.engine_options
+    if kinds := options.kinds():
+        yield f"set the engine's options: {', '.join(kinds)}"
+    for registry in options.registry_cas:
+        yield f'trust the CA of registry {registry} (/etc/docker/certs.d)'
+    if request.post_script:
+        yield 'run the post-script as root, once the engine has started'
+
+
+def fate(findings: engine.Findings | engine.Told) -> str:
     """Say what the restart means to the containers that run."""
     if not findings.containers:
         return ''

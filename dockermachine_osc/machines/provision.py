@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
@@ -41,7 +42,8 @@ def provision(
     ):
         return server, False
     server = _learned(cloud, server, folder)
-    return make_ready(cloud, server, folder, deadline, steps), True
+    further = errand.options_on_the_way(folder)
+    return make_ready(cloud, server, folder, deadline, steps, further), True
 
 
 def check_on(server: MachineServer) -> None:
@@ -59,14 +61,17 @@ def make_ready(
     folder: MachineFolder,
     deadline: Deadline,
     steps: Steps,
+    further: Mapping[str, bytes] | None = None,
 ) -> MachineServer:
     """Set the engine up, prove it, and write that down.
 
+    :param further: what the engine is handed, too, by file name.
     :returns: the server with its record.
     """
     way_in = access.of(server.record.access)
     names = errand.names_of(server)
     goods, record = way_in.goods(server.record, folder, names)
+    goods = {**goods, **(further or {})}
     done = errand.serve(record, folder, goods, deadline, steps)
     steps.begin('Waiting for the engine')
     version = way_in.prove(record, folder, done.outcome, deadline)

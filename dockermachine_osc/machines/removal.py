@@ -14,13 +14,38 @@ from dockermachine_osc import errors
 from dockermachine_osc.machines import contexting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.cloud.api import Marked
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.store import MachineFolder
     from dockermachine_osc.waiting import Deadline
+
+
+def owners(
+    cloud: Cloud, name: str, server: MachineServer | None
+) -> Sequence[str]:
+    """Give the ids of the machines to delete: one, or crashed ones'.
+
+    :raises InvalidRequest: if a server of that name is no machine.
+    """
+    if server:
+        return [server.record.id]
+    if other := cloud.server_named(name):
+        raise errors.InvalidRequest(
+            f"Server '{name}' ({other}) is not a machine of this tool",
+            f'To delete it all the same: openstack server delete {other}',
+        )
+    alive = {m.record.id for m in cloud.machines()}
+    return sorted(
+        {
+            m.machine_id
+            for m in cloud.marked()
+            if name in (m.machine_name, m.machine_id)
+        }
+        - alive
+    )
 
 
 def remove_from_cloud(

@@ -49,7 +49,7 @@ class PagesTest(base.BaseTestCase):
     def test_files_of_a_machine(self) -> None:
         names = {
             store.CA, store.CERT, store.KEY, store.CA_KEY, store.SSH_KEY,
-            store.KNOWN_HOSTS, store.RECORD,
+            store.KNOWN_HOSTS, store.OPTIONS, store.RECORD,
         }  # fmt: skip
         text = (PAGES / 'reference' / 'files.rst').read_text()
         self.assertEqual([], [n for n in names if n not in text])

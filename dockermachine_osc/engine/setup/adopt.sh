@@ -3,6 +3,8 @@
 
 # look DIR: what is here, and what `serve` would do; changes nothing.
 look() {
+    stage=$1
+    choose_options
     load_settings "$1/settings"
     read_os_release
     fact distribution "${os_id:-unknown} ${os_version:-}"
@@ -33,9 +35,12 @@ look_at_engine() {
     fact state "$(systemctl show -p ActiveState --value docker.service)"
     fact machine "$(sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null)"
     look_at_containers
+    [ "$options" = "$HOME_DIR/options" ] ||
+        same "$options" "$HOME_DIR/options" || fact options differ
     require_version
     check_unit
     check_daemon_json
+    ask_engine
 }
 
 look_at_containers() {
@@ -59,6 +64,7 @@ leave() {
     state=$(systemctl show -p ActiveState --value docker.service)
     rm -f "$ROOT$DROPIN"
     rmdir "$ROOT${DROPIN%/*}" 2>/dev/null
+    drop_registries
     rm -rf "$HOME_DIR"
     systemctl daemon-reload
     if [ -n "$installed" ] && is_unused; then

@@ -9,7 +9,8 @@ console() {
         >>"$ROOT/dev/console" 2>/dev/null || :
 }
 
-# Runs once an instance, before the engine of the image could start.
+# early SETTINGS OPTIONS: once an instance, before the engine of the image
+# could start. The options are those that the installer needs.
 early() {
     before=$(sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null)
     printf '%s' "$1" >"$HOME_DIR/settings.new"
@@ -18,6 +19,7 @@ early() {
     # After `cloud-init clean` we get here again with everything in place.
     if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/server-key.pem" ]; then
         begin
+        [ -z "${2:-}" ] || printf '%s' "$2" >"$HOME_DIR/options"
     fi
     background report
     # As soon as the package sources are set; the user's own data come first.
@@ -28,14 +30,15 @@ early() {
 
 # What an image made from another machine brought along goes.
 begin() {
-    rm -f "$HOME_DIR"/*.pem "$HOME_DIR/applied" "$ROOT$DROPIN"
+    rm -f "$HOME_DIR"/*.pem "$HOME_DIR/applied" "$ROOT$DROPIN" \
+        "$HOME_DIR/options" "$HOME_DIR/environment"
     mkdir -p "$RUN_DIR"
     if [ "$source" = none ]; then
         # The engine belongs to the user's own data until we are called.
         ! engine_present || systemctl daemon-reload
     else
         hold_back
-        engine_present || : >"$RUN_DIR/pending"
+        engine_present || [ "$defer" = yes ] || : >"$RUN_DIR/pending"
     fi
 }
 
@@ -131,6 +134,11 @@ grants() {
 install_from_boot() {
     load_settings "$HOME_DIR/settings"
     [ "$source" != none ] || return 0
+    if [ "$defer" = yes ]; then
+        # The proxy has a password, which comes over SSH.
+        await_handover
+        return
+    fi
     if install_once; then
         console "installed $(engine_version)"
     else

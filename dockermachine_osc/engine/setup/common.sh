@@ -10,6 +10,8 @@
 #   install          cloud-init runcmd: install the engine if it is missing
 #   serve DIR WAIT   over SSH: take certificates over, start with mutual TLS
 #   upgrade DIR WAIT over SSH: give the engine's packages another version
+#   configure DIR W  over SSH: change the engine's options, and only those
+#   options          say which options are set
 #   look DIR         say what is here, change nothing
 #   leave            take back what was changed here
 #   plan             say what `install` would do here, change nothing
@@ -40,6 +42,7 @@ EX_UNSUPPORTED=69
 EX_INSTALL=70
 EX_CONFLICT=71
 EX_START=72
+EX_SCRIPT=73
 EX_TIMEOUT=75
 
 say() { printf '%s\n' "$*"; }
@@ -74,6 +77,7 @@ data_disk=0
 public_key=''
 hold=0
 imported=''
+defer=no
 
 # Read KEY=value lines from stdin. Nothing is sourced or evaluated.
 read_settings() {
@@ -91,6 +95,7 @@ read_settings() {
         public_key=*) public_key=$value ;;
         hold=*) hold=$value ;;
         imported=*) imported=$value ;;
+        defer=*) defer=$value ;;
         '') ;;
         *) return 1 ;;
         esac
@@ -105,6 +110,21 @@ load_settings() {
     if [ ! -r "$1" ] || ! read_settings <"$1"; then
         fail "$EX_USAGE" "the settings in $1 are missing or damaged"
     fi
+}
+
+# ---- options --------------------------------------------------------------
+
+# A line for each: a word, a space, the value as it was given.
+options=$HOME_DIR/options
+
+# For all that is downloaded here; in both spellings, as programs differ.
+use_proxies() {
+    for name in http_proxy https_proxy no_proxy; do
+        value=$(sed -n "s/^$(say "$name" | tr _ -) //p" "$options" 2>/dev/null)
+        [ -n "$value" ] || continue
+        export "$name=$value"
+        export "$(say "$name" | tr a-z A-Z)=$value"
+    done
 }
 
 # ---- the engine as it is --------------------------------------------------

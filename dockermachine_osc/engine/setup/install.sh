@@ -121,12 +121,28 @@ unsupported() {
         'use an image with Docker inside, or --engine-source with the URL of an install script'
 }
 
+apt_conf=''
+
+# The host's own setting of apt would win over the environment.
+proxies_to_install() {
+    use_proxies
+    [ -n "${http_proxy:-}${https_proxy:-}" ] || return 0
+    apt_conf=$RUN_DIR/apt.conf
+    (
+        umask 077
+        {
+            say "Acquire::http::Proxy \"${http_proxy:-}\";"
+            say "Acquire::https::Proxy \"${https_proxy:-}\";"
+        } >"$apt_conf"
+    )
+}
+
 # Seconds to wait for another one who installs.
 patience=300
 
 apt() {
     DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none \
-        NEEDRESTART_SUSPEND=1 apt-get -q \
+        NEEDRESTART_SUSPEND=1 apt-get -q ${apt_conf:+-c "$apt_conf"} \
         -o DPkg::Lock::Timeout="$patience" -o Dpkg::Use-Pty=0 \
         -o Dpkg::Options::=--force-confold \
         -o Dpkg::Options::=--force-unsafe-io \
@@ -332,6 +348,7 @@ install_once() {
         # keep the lock: the engine itself could be one.
         (
             umask 022
+            proxies_to_install
             if engine_present; then require_version; else install_engine; fi
         ) >"$LOG" 2>&1 9>&-
         say "$?" >"$RUN_DIR/result.new"

@@ -2,11 +2,13 @@
 # ---- verbs ----------------------------------------------------------------
 
 case ${1:-} in
-early) early "$2" ;;
+early) early "$2" "${3:-}" ;;
 report) report ;;
 install) install_from_boot ;;
 serve) serve "$2" "$3" ;;
 upgrade) upgrade "$2" "$3" ;;
+configure) configure "$2" "$3" ;;
+options) tell_options ;;
 look) look "$2" ;;
 leave) leave ;;
 plan)

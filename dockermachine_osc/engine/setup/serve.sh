@@ -2,30 +2,42 @@
 # ---- carried by SSH -------------------------------------------------------
 
 # serve DIR WAIT: DIR has setup.sh, settings, ca.pem, server.pem and
-# server-key.pem; WAIT is how many seconds an installation may take.
+# server-key.pem, and options and post-script if there are any; WAIT is how
+# many seconds it all may take.
 serve() {
-    stage=$1
-    uptime_seconds
-    limit=$((now + $2))
-    shown=0
-    trap 'rm -rf "$stage"' EXIT
-    trap 'exit 129' HUP INT PIPE TERM
+    begin_stage "$1" "$2"
     load_settings "$stage/settings"
-    mkdir -p "$HOME_DIR" "$RUN_DIR"
-    chmod 700 "$HOME_DIR" "$RUN_DIR"
     one_at_a_time
     await_engine
     mount_data_disk
     check_unit
     check_daemon_json
-    take_over
+    ask_engine
+    take_over setup.sh settings ca.pem server.pem server-key.pem
     write_dropin
     engine_version >"$RUN_DIR/version" &
     asked=$!
     start_engine
     open_firewall
+    put_registries
+    run_post_script
     wait "$asked"
     say "ready $(cat "$RUN_DIR/version")"
+}
+
+begin_stage() {
+    stage=$1
+    uptime_seconds
+    limit=$((now + $2))
+    shown=0
+    running=''
+    configuring=''
+    why='with TLS'
+    trap end_stage EXIT
+    trap 'exit 129' HUP INT PIPE TERM
+    mkdir -p "$HOME_DIR" "$RUN_DIR"
+    chmod 700 "$HOME_DIR" "$RUN_DIR"
+    choose_options
 }
 
 one_at_a_time() {
@@ -180,10 +192,14 @@ check_command() {
     esac
 }
 
+# The file that the command names, nothing if it leaves that to the engine.
+config_file() {
+    say "$command" | sed -n 's/.* --config-file[= ]\([^ ]*\).*/\1/p'
+}
+
 # The engine refuses to start with an option in its file and as a flag.
 check_daemon_json() {
-    file=$(say "$command" |
-        sed -n 's/.* --config-file[= ]\([^ ]*\).*/\1/p')
+    file=$(config_file)
     file=${file:-/etc/docker/daemon.json}
     [ -r "$ROOT$file" ] || return 0
     key=$(tr '\n' ' ' <"$ROOT$file" |
@@ -196,26 +212,28 @@ check_daemon_json() {
 
 # ---- certificates and drop-in ---------------------------------------------
 
-same() { [ -e "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
+same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
 
-# All are written before the first takes its place; only the engine's next
-# start reads them.
+# take_over NAME...: all are written before the first takes its place; only
+# the engine's next start reads them.
 take_over() {
-    for name in setup.sh settings ca.pem server.pem server-key.pem; do
+    for name in "$@"; do
         [ -s "$stage/$name" ] ||
             fail "$EX_USAGE" "$name is missing in what was handed over"
         ! same "$stage/$name" "$HOME_DIR/$name" || continue
         cat "$stage/$name" >"$HOME_DIR/$name.new" ||
             fail "$EX_START" "$HOME_DIR/$name cannot be written"
     done
+    take_options || fail "$EX_START" "$HOME_DIR/options cannot be written"
     for new in "$HOME_DIR"/*.new; do
         [ ! -e "$new" ] || mv -f "$new" "${new%.new}"
     done
+    [ -s "$HOME_DIR/environment" ] || rm -f "$HOME_DIR/environment"
 }
 
 # dropin COMMAND: the command as the unit has it, with TLS behind it. A
 # command without -H listens on the socket only because nothing else is said.
-# 0.0.0.0 is IPv6's any, too, to the engine.
+# 0.0.0.0 is IPv6's any, too, to the engine. Options come before what is ours.
 dropin() {
     socket=''
     case " $1" in *' -H'* | *' --host'*) ;; *) socket=' -H unix:///var/run/docker.sock' ;; esac
@@ -224,8 +242,10 @@ dropin() {
 # Made from docker.service; later changes belong into a drop-in of their own.
 [Service]
 ExecStart=
-ExecStart=$1$socket -H tcp://0.0.0.0:$port --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem --tlskey=/etc/docker-machine/server-key.pem
+ExecStart=$1$(with_flags quoted)$socket -H tcp://0.0.0.0:$port --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem --tlskey=/etc/docker-machine/server-key.pem
 END
+    [ -z "$(environment)" ] ||
+        say 'EnvironmentFile=/etc/docker-machine/environment'
 }
 
 derive() {
@@ -274,7 +294,10 @@ put_back() {
 
 # What the engine reads at its start only. It is noted when the engine has
 # started with it: a set-up that was cut off before that is then made up for.
-fingerprint() { cat "$HOME_DIR"/*.pem "$ROOT$DROPIN" | cksum; }
+fingerprint() {
+    cat "$HOME_DIR"/*.pem "$ROOT$DROPIN" "$HOME_DIR/environment" \
+        2>/dev/null | cksum
+}
 
 as_it_should_be() {
     [ "$state-$written" = active-no ] &&
@@ -298,7 +321,7 @@ start_engine() {
 restart_or_start() {
     case $state in
     active | activating | reloading)
-        step 'restarting the engine with TLS'
+        step "restarting the engine $why"
         systemctl restart docker.service
         ;;
     *)
@@ -316,13 +339,16 @@ start_failed() {
     [ -s "$RUN_DIR/journal" ] || cat "$RUN_DIR/systemctl" >"$RUN_DIR/journal"
     tail_of <"$RUN_DIR/journal"
     cause=$(cause_in "$RUN_DIR/journal")
-    if [ "$state" = active ]; then
+    if [ "$state" = active ] || [ -n "$configuring" ]; then
+        put_options_back
         put_back
+    fi
+    if [ "$state" = active ]; then
         ! systemctl restart docker.service 2>/dev/null ||
             step 'the engine runs again as it did before'
     fi
     fail "$EX_START" \
-        "the engine does not run with TLS on port $port${cause:+: $cause}" \
+        "the engine does not run $why on port $port${cause:+: $cause}" \
         'journalctl -u docker.service on the host has the whole story'
 }
 

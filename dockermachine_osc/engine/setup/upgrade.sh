@@ -30,6 +30,7 @@ upgrade_in_background() {
     (
         trap '' HUP
         umask 022
+        proxies_to_install
         # So that the package manager says whom it waits for.
         patience=$((limit - now > 20 ? limit - now - 10 : 1))
         (change_engine) >"$LOG" 2>&1 </dev/null

@@ -26,10 +26,14 @@ ROOT_LINE = (
 
 
 class EarlyTest(base.BaseTestCase):
-    def early(self, host, machine_id=ID, hold=0, **settings):
-        text = engine.EngineSettings(machine_id, **settings).render(KEY, hold)
+    def early(
+        self, host, machine_id=ID, hold=0, options=(), defer=False, **settings
+    ):
+        text = engine.EngineSettings(machine_id, **settings).render(
+            KEY, hold, defer=defer
+        )
         host.write('etc/docker-machine/setup.sh', '')
-        done = host.call('early', text)
+        done = host.call('early', text, *options)
         self.assertEqual((0, ''), (done.returncode, done.stderr))
 
     def commands(self, host):
@@ -65,6 +69,34 @@ class EarlyTest(base.BaseTestCase):
         self.early(host, source='none')
         self.assertFalse(host.dropin.exists())
         self.assertFalse((host.run_dir / 'pending').exists())
+
+    def test_proxies_are_kept_for_the_installer(self):
+        host = self.useFixture(hostroot.BootRoot())
+        self.early(host, options=['http-proxy http://p\n'])
+        kept = host.home / 'options'
+        self.assertEqual('http-proxy http://p\n', kept.read_text())
+        self.assertEqual(0o600, stat.S_IMODE(kept.stat().st_mode))
+        done = host.function('use_proxies; echo "$http_proxy $HTTP_PROXY"')
+        self.assertEqual('http://p http://p\n', done.stdout)
+
+    def test_secret_proxies_are_waited_for(self):
+        host = self.useFixture(hostroot.BootRoot())
+        host.program('apt-get', hostroot.RECORDER)
+        self.early(host, defer=True)
+        self.assertFalse((host.run_dir / 'pending').exists())
+        self.assertTrue(host.dropin.exists())
+        self.assertEqual(0, host.call('install').returncode)
+        self.assertNotIn('install', self.commands(host))
+        self.assertNotIn('apt-get', self.commands(host))
+
+    def test_options_of_another_machine_go(self):
+        host = self.useFixture(hostroot.BootRoot(unit='debian'))
+        self.early(host, machine_id='other')
+        host.write('etc/docker-machine/options', 'label a=b\n')
+        host.write('etc/docker-machine/environment', 'A="b"\n')
+        self.early(host)
+        self.assertFalse((host.home / 'options').exists())
+        self.assertFalse((host.home / 'environment').exists())
 
     def test_settings_are_private(self):
         host = self.useFixture(hostroot.BootRoot())

@@ -121,6 +121,27 @@ class InstallTest(base.BaseTestCase):
         self.assertNotIn('docker-cli', commands)
         self.assertEqual('0\n', (host.run_dir / 'result').read_text())
 
+    def test_apt_through_a_proxy(self):
+        """The host's own setting of apt must not win, so it goes last."""
+        host = self.apt(
+            program='#!/bin/sh\necho "$http_proxy $no_proxy" >>"$STATE/env"\n'
+            + PACKAGE_MANAGER
+        )
+        host.write(
+            'etc/docker-machine/options',
+            'http-proxy http://u:s3cret@p:3128\nno-proxy localhost\n',
+        )
+        self.install(host)
+        seen = (host.state / 'env').read_text().splitlines()
+        self.assertEqual({'http://u:s3cret@p:3128 localhost'}, set(seen))
+        self.assertNotIn('s3cret', self.commands(host))
+        conf = host.run_dir / 'apt.conf'
+        self.assertIn(f'-c {conf} ', self.commands(host))
+        self.assertIn(
+            'Acquire::http::Proxy "http://u:s3cret@p:3128";', conf.read_text()
+        )
+        self.assertEqual(0o600, stat.S_IMODE(conf.stat().st_mode))
+
     def test_apt_pins_the_newest_that_fits(self):
         host = self.apt()
         self.install(host, version='24.0')

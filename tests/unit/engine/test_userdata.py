@@ -67,6 +67,22 @@ class OwnDataTest(base.BaseTestCase):
         text = SETTINGS.render(KEY)
         self.assertEqual(f'{script}\nearly\n{text}\n', done.stdout)
 
+    def test_proxies_unless_they_are_secret(self):
+        for url, seen in (
+            ('http://proxy:3128', True),
+            ('http://u:s3cret@proxy:3128', False),
+        ):
+            options = engine.EngineOptions(
+                labels={'a': 'b'}, env={'A': 's3cret'}, http_proxy=url
+            )
+            data = engine.user_data(SETTINGS, KEY, options=options)
+            (command,) = config_of(data.decode())['bootcmd']
+            self.assertEqual(seen, f'http-proxy {url}\n' == command[-1])
+            self.assertNotIn('s3cret', str(command))
+            self.assertNotIn('label', str(command))
+            deferred = any('defer=yes' in word for word in command)
+            self.assertEqual(not seen, deferred)
+
     def test_small_enough_for_any_way(self):
         # Horizon takes no more than 16 KiB to look at or reuse
         self.assertLess(len(engine.user_data(SETTINGS, KEY)), 16384)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""openstack docker machine set, and engine show."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from osc_lib.cli import format_columns
+
+from dockermachine_osc.commands import base, each, engine_options, options
+from dockermachine_osc.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from dockermachine_osc.machines.setting import Changes
+
+#: Options that take something away, by the name of what they take.
+_UNSET = {
+    'engine_label': ('<key>', 'Label of the engine'),
+    'engine_env': ('<key>', 'Variable of the engine'),
+    'engine_insecure_registry': ('<registry>', 'Insecure registry'),
+    'engine_registry_mirror': ('<url>', 'Mirror of Docker Hub'),
+    'engine_opt': ('<key>', 'Option of dockerd'),
+    'registry_ca': ('<host[:port]>', 'Registry whose CA is trusted'),
+}
+
+
+class SetMachine(each.ForEach):
+    """Change the options of the engine of machine(s)
+
+    What is not named stays. The engine is asked first: what it refuses
+    changes nothing. It is restarted only if something changes, which is said
+    before; if it does not start with the new options, it runs again with the
+    old ones. See what is set with engine show.
+    """
+
+    verb = 'set'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        engine_options.add_options(parser)
+        for name, (metavar, what) in _UNSET.items():
+            parser.add_argument(
+                f'--unset-{name.replace("_", "-")}',
+                metavar=metavar,
+                action='append',
+                default=[],
+                help=f'{what} to take away (repeat for several)',
+            )
+        parser.add_argument(
+            '--unset-engine-storage-driver',
+            action='store_true',
+            help='Leave the storage driver to the engine',
+        )
+        parser.add_argument(
+            '--unset-proxy',
+            action='store_true',
+            help='Take all proxies away',
+        )
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Change each, once all that was given makes sense."""
+        self._changes = _changes(vars(parsed_args))
+        super().take_action(parsed_args)
+
+    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+        """Change one machine."""
+        done = self.machines.set_options(
+            name, self._changes, self.reporter, parsed_args.timeout
+        )
+        return '' if done else f"Machine '{name}' is as it should be"
+
+
+def _changes(values: dict[str, Any]) -> Changes:
+    from dockermachine_osc.engine.options import NO_OPTIONS
+    from dockermachine_osc.machines.setting import Changes
+    from dockermachine_osc.request import check_pems
+
+    given = engine_options.gathered(values)
+    check_pems(given.registry_cas)
+    changes = Changes(
+        given=given,
+        labels=frozenset(values['unset_engine_label']),
+        env=frozenset(values['unset_engine_env']),
+        insecure_registries=frozenset(
+            values['unset_engine_insecure_registry']
+        ),
+        registry_mirrors=frozenset(values['unset_engine_registry_mirror']),
+        storage_driver=values['unset_engine_storage_driver'],
+        opts=frozenset(values['unset_engine_opt']),
+        proxies=values['unset_proxy'],
+        registry_cas=frozenset(values['unset_registry_ca']),
+    )
+    if changes == Changes(given=NO_OPTIONS):
+        raise InvalidRequest(
+            'Nothing was said that is to be set',
+            'Name it: '
+            + ', '.join(
+                f'--{n.replace("_", "-")}' for n in engine_options.NAMES
+            )
+            + '; with --unset- in front to take it away (--unset-proxy)',
+        )
+    return changes
+
+
+class ShowEngine(base.ShowOne):
+    """Show the options that were set for the engine of a machine
+
+    Reads them from the host. Of variables only the names are shown, and of
+    proxies no passwords. What else the engine is set to, and by whom, docker
+    info says.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Add the options."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            'machine', metavar='<machine>', help='Machine (name or ID)'
+        )
+        parser.add_argument(
+            '--timeout',
+            metavar='<seconds>',
+            type=options.seconds,
+            default=60.0,
+            help='Time for the host (default: 60)',
+        )
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """Show them."""
+        from dockermachine_osc.engine.options import masked
+
+        reporter = self.reporter
+        try:
+            found = self.machines.engine_options(
+                parsed_args.machine, reporter, parsed_args.timeout
+            )
+        finally:
+            reporter.done()
+        row = {
+            'engine_env': _list(sorted(found.env)),
+            'engine_insecure_registry': _list(found.insecure_registries),
+            'engine_label': format_columns.DictColumn(dict(found.labels)),
+            'engine_opt': _list(found.opts),
+            'engine_registry_mirror': _list(found.registry_mirrors),
+            'engine_storage_driver': found.storage_driver or None,
+            'http_proxy': masked(found.http_proxy) or None,
+            'https_proxy': masked(found.https_proxy) or None,
+            'no_proxy': found.no_proxy or None,
+            'registry_ca': _list(sorted(found.registry_cas)),
+        }
+        return tuple(row), tuple(row.values())
+
+
+def _list(items: Sequence[str]) -> format_columns.ListColumn:
+    return format_columns.ListColumn(list(items))
