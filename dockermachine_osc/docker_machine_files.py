@@ -68,6 +68,11 @@ class Entry:
     floating_ip: bool = False
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is not that of a driver that is left alone."""
+        return self.driver in ('', OPENSTACK, GENERIC)
+
+    @property
     def key_file(self) -> Path | None:
         """The private SSH key, None for the agent and the user's own."""
         return self.folder / self.ssh_key if self.ssh_key else None

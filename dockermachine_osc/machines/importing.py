@@ -136,6 +136,9 @@ class _Import:
         self, entry: Entry, servers: Sequence[MachineServer]
     ) -> Outcome:
         """Take one machine over, or say why not."""
+        if entry.problem:
+            verdict = REFUSED if entry.is_ours else SKIPPED
+            return _outcome(entry, None, verdict, entry.problem, entry.hint)
         try:
             server = matching.match(entry, servers, self._cloud.auth_url)
         except matching.NotHere as error:

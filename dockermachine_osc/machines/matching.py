@@ -32,8 +32,6 @@ def match(
     :param auth_url: of this cloud's Keystone.
     :raises NotHere: saying whether it is gone or of another cloud.
     """
-    if entry.problem:
-        raise NotHere(entry.problem, entry.hint)
     if entry.driver == GENERIC:
         return _by_address(entry, servers)
     if entry.server_id:

@@ -187,18 +187,15 @@ class ImportTest(servers.ServerTest):
         for server in (self.web, self.db):
             self.assertUnchanged(self.before[server], server)
             self._ours(server)
-            shown = self.here.machine('show', server.name, '-f', 'json').json
-            self.assertEqual('imported', shown['origin'])
-            self.assertEqual('running', shown['state'])
-            done = self.here.machine('ssh', server.name, '--', 'id', '-un')
-            self.assertEqual('debian\n', done.out)
+            found = devcloud.connect().compute.get_server(server.id)
+            self.assertEqual(
+                'imported', found.metadata['docker-machine:origin']
+            )
             for file in self.here.machine_folder(server.name).iterdir():
                 self.assertEqual(0o600, file.stat().st_mode & 0o777, file)
-        answers = self.here.machine('list', '--long', '-f', 'json').json
-        said = {row['Name']: row['Answer'] for row in answers}
-        self.assertEqual(
-            ('ok', 'ok'), tuple(said[s.name] for s in self.before)
-        )
+        done = self.here.machine('ssh', self.web.name, '--', 'id', '-un')
+        self.assertEqual('debian\n', done.out)
+        self.here.machine('check', self.db.name)
 
     def _again(self) -> None:
         rows = self._import()
@@ -232,9 +229,6 @@ class ImportTest(servers.ServerTest):
         self.here.docker('--context', self.db.name, 'version')
         # It is of their CA still.
         self._original(self.db)
-        start = self.db.engine_start()
-        self.here.machine('provision', self.db.name)
-        self.assertEqual(start, self.db.engine_start())
 
     # --------------------------------------------------------------- delete
 

@@ -294,8 +294,10 @@ class RefusedTest(ImportingTestCase):
     def test_one_does_not_stop_the_others(self):
         self.tree.add('bad', 'openstack')
         (self.tree.root / 'machines/bad/config.json').write_text('{')
+        self.tree.add('box', 'virtualbox')
         verdicts = {o.name: o.verdict for o in self.run_import()}
-        self.assertEqual(importing.SKIPPED, verdicts['bad'])
+        self.assertEqual(importing.REFUSED, verdicts['bad'])
+        self.assertEqual(importing.SKIPPED, verdicts['box'])
         self.assertEqual(importing.DONE, verdicts['web1'])
 
 
@@ -460,9 +462,6 @@ class MatchTest(base.BaseTestCase):
             self.assertIn('on another cloud: b.example', str(error))
             self.assertNotIn('swordfish', str(error))
         self.missing('is gone', server_id='c', auth_url='http://[bad')
-
-    def test_problem(self):
-        self.missing('not JSON', problem='not JSON', server_id=self.server.id)
 
 
 def a_server(server_id, name, addresses):
