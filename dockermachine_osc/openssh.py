@@ -116,7 +116,8 @@ def scp(
     """Give the command line that copies.
 
     :param targets: one a place, None for a local one.
-    :raises InvalidRequest: if all places are local.
+    :raises InvalidRequest: if all places are local, or of two machines on
+        IPv6 with different ports.
     """
     remote = [t for t in targets if t is not None]
     if not remote:
@@ -125,8 +126,21 @@ def scp(
             'Name one as <machine>:<path>',
         )
     flags = ['-r'] * recursive + ['-q'] * quiet + ['-3'] * (len(remote) > 1)
+    flags += _port(remote)
     operands = [_operand(p, t) for p, t in zip(places, targets, strict=True)]
     return ['scp', *flags, *_options(remote), '--', *operands]
+
+
+def _port(targets: Sequence[Target]) -> list[str]:
+    """Give the option for the port of hosts whose operand has none."""
+    ports = sorted({t.port for t in targets if ':' in t.address})
+    if len(ports) > 1:
+        raise errors.InvalidRequest(
+            'scp knows one port for all hosts on IPv6, and here are '
+            + ' and '.join(map(str, ports)),
+            'Copy to this workstation first, and from here on',
+        )
+    return ['-P', str(ports[0])] if ports else []
 
 
 def sshfs(target: Target, there: Place, mountpoint: str) -> list[str]:
@@ -168,9 +182,11 @@ def _operand(at: Place, target: Target | None) -> str:
         # Neither an option nor, with a colon in its name, a host.
         safe = at.path.startswith(('/', './', '../', '~'))
         return at.path if safe else f'./{at.path}'
-    host = f'[{target.address}]' if ':' in target.address else target.address
     user = at.user or target.user
+    if ':' in target.address:
+        # In an URL, scp takes no IPv6 address for a host (OpenSSH 9.2).
+        return f'{user}@[{target.address}]:{at.path}'
     # scp takes the path of such a URL as relative to the home folder, an
     # absolute one has two slashes.
     path = urllib.parse.quote(at.path)
-    return f'scp://{user}@{host}:{target.port}/{path}'
+    return f'scp://{user}@{target.address}:{target.port}/{path}'

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, pki, store
-from dockermachine_osc.machines import errand
+from dockermachine_osc.machines import errand, moving
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -74,6 +74,7 @@ def renew(
         fresh |= {store.CERT: client.certificate, store.KEY: client.key}
     record = server.record
     if roles & {CA, SERVER}:
+        server = moving.followed(server, folder, steps)
         record = _serve(server, folder, authority, fresh, deadline, steps)
     for filename, content in fresh.items():
         folder.write(filename, content)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
 from dockermachine_osc.cloud import power
-from dockermachine_osc.machines import access, errand
+from dockermachine_osc.machines import access, errand, moving
 from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
@@ -37,10 +37,13 @@ def provision(
     check_on(server)
     steps.begin('Asking the engine')
     way_in = access.of(server.record.access)
+    before, server = server, moving.followed(server, folder, steps)
     if server.record.state == READY and way_in.is_well(
         server, folder, _ASK_TIMEOUT
     ):
-        return server, False
+        if server is not before:
+            cloud.write_record(server.id, server.record)
+        return server, server is not before
     server = _learned(cloud, server, folder)
     further = errand.options_on_the_way(folder)
     return make_ready(cloud, server, folder, deadline, steps, further), True

@@ -16,16 +16,23 @@ from tests.functional import own_cloud
 OPEN, OTHER, FAR = 8000, 8001, 8010
 # Answers each line with the address that it sees the client at.
 SERVER = """
-import socketserver, threading
+import socket, socketserver, threading
 class Handler(socketserver.StreamRequestHandler):
     def handle(self):
         for line in self.rfile:
             self.wfile.write(self.client_address[0].encode())
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
+class Server6(Server):
+    address_family = socket.AF_INET6
+    def server_bind(self):
+        # IPv4 has a server of its own
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
 for port in (8000, 8001, 8010):
-    server = Server(('', port), Handler)
-    threading.Thread(target=server.serve_forever).start()
+    for kind in (Server, Server6):
+        server = kind(('', port), Handler)
+        threading.Thread(target=server.serve_forever).start()
 """
 CLIENT = """
 import socket, sys
@@ -53,7 +60,9 @@ class Guest:
         self.port = user.network.create_port(
             network_id=network.id, security_groups=[group.id]
         )
-        self.fixed = self.port.fixed_ips[0]['ip_address']
+        addresses = [f['ip_address'] for f in self.port.fixed_ips]
+        self.fixed = next(a for a in addresses if ':' not in a)
+        self.fixed6 = next((a for a in addresses if ':' in a), '')
         self.server = user.compute.create_server(
             name=own_cloud.unique('dataplane'),
             image_id=user.image.find_image('debian-12').id,
@@ -68,14 +77,13 @@ class Guest:
         own_cloud.soon(
             lambda: (
                 self.fixed in self.speak('ip', '-4', 'addr')
+                and self.fixed6 in self.speak('ip', '-6', 'addr')
                 and 'default' in self.speak('ip', 'route')
             ),
             'address and route',
         )
         self.run('systemd-run', 'python3', '-c', SERVER)
-        own_cloud.soon(
-            lambda: self.ask('127.0.0.1', FAR) == '127.0.0.1', 'server'
-        )
+        own_cloud.soon(lambda: self.ask('::1', FAR) == '::1', 'server')
 
     def run(self, *command: str) -> str:
         """What a command says in the guest, whatever its exit status."""

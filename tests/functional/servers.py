@@ -122,8 +122,17 @@ class ServerTest(base.FunctionalTest):
     open_ports: typing.ClassVar[tuple[int, ...]] = (22,)
     key_type: typing.ClassVar[tuple[str, ...]] = ('-t', 'ed25519')
 
-    def boot(self, prefix: str, image: str = base.DOCKER_IMAGE) -> Server:
-        """Boot a server, as somebody did long ago with `server create`."""
+    def boot(
+        self,
+        prefix: str,
+        image: str = base.DOCKER_IMAGE,
+        network: str = 'private',
+    ) -> Server:
+        """Boot a server, as somebody did long ago with `server create`.
+
+        :param network: where it is not `private`, the server has no floating
+            IP; `ipv6` opens SSH to IPv6.
+        """
         name = self.name(prefix)
         connection = devcloud.connect('devcloud')
         key = self._key(name)
@@ -136,17 +145,16 @@ class ServerTest(base.FunctionalTest):
                 protocol='tcp',
                 port_range_min=number,
                 port_range_max=number,
+                ether_type='IPv6' if network == 'ipv6' else 'IPv4',
             )
         port = connection.network.create_port(
-            network_id=_found(connection.network.find_network('private')),
+            network_id=_found(connection.network.find_network(network)),
             security_group_ids=[group.id],
         )
         self.addCleanup(connection.network.delete_port, port.id)
-        external = _found(connection.network.find_network('public'))
-        address = connection.network.create_ip(
-            floating_network_id=external, port_id=port.id
-        )
-        self.addCleanup(connection.network.delete_ip, address.id)
+        address = port.fixed_ips[0]['ip_address']
+        if network == 'private':
+            address = self._floating_ip(port)
         compute = connection.compute
         server = compute.create_server(
             name=name,
@@ -158,13 +166,22 @@ class ServerTest(base.FunctionalTest):
         # Before its port goes.
         self.addCleanup(devcloud.clean, 'devcloud', name)
         compute.wait_for_server(server, interval=0.3, wait=120)
-        found = Server(server.id, name, address.floating_ip_address, key)
+        found = Server(server.id, name, address, key)
         devcloud.wait_for('cloud-init is done', lambda: _booted(found))
         return found
 
     def key_pair(self, name: str) -> str:
         """The name of a server's key pair."""
         return name
+
+    def _floating_ip(self, port: typing.Any) -> str:
+        network = devcloud.connect('devcloud').network
+        address = network.create_ip(
+            floating_network_id=_found(network.find_network('public')),
+            port_id=port.id,
+        )
+        self.addCleanup(network.delete_ip, address.id)
+        return str(address.floating_ip_address)
 
     def _key(self, name: str) -> pathlib.Path:
         file = self.here.home / name

@@ -50,7 +50,7 @@ class CloudTest(base.BaseTestCase):
 
     # ---------------------------------------------------------------- seeded
     def test_seeded_clouds(self) -> None:
-        demo = {'public', 'private', 'backend'}
+        demo = {'public', 'private', 'backend', 'dual', 'ipv6'}
         tight = {'public', 'tight-net'}
         for cloud, wanted in (
             ('devcloud', demo),
@@ -270,7 +270,7 @@ class CloudTest(base.BaseTestCase):
         launcher.kill_in_first_start(second)
         launcher.works(second, 'up')
         self.assertEqual(
-            {'public', 'private', 'backend'},
+            {'public', 'private', 'backend', 'dual', 'ipv6'},
             launcher.names(
                 launcher.connect(second, 'devcloud').network.networks()
             ),

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Machines with several network interfaces."""
+"""Machines with several network interfaces, and on IPv6."""
 
 from __future__ import annotations
 
 import ipaddress
+import shlex
+import socket
 import typing
 
-from tests.functional import base, devcloud
+from tests.functional import base, devcloud, servers
 
 
 class InterfacesTest(base.FunctionalTest):
@@ -89,3 +91,158 @@ def _far_address(network: str) -> str:
     """An address that Neutron does not give by itself for a long time."""
     subnet = devcloud.connect().network.find_subnet(f'{network}-subnet')
     return str(ipaddress.ip_network(subnet.cidr)[-20])
+
+
+class IPv6OnlyTest(base.FunctionalTest):
+    """A machine that has no IPv4 address; all is done with one."""
+
+    def test_ipv6_only(self) -> None:
+        self.machine = self.name('six')
+        gateway = _subnet('ipv6-subnet').gateway_ip
+        self.shown = self.create(
+            self.machine,
+            *('--network', 'ipv6', '--allow-cidr', f'{gateway}/128'),
+        ).json
+        self.address = self.shown['address']
+        self.assertEqual([self.address], self.shown['addresses'])
+        self.assertEqual(6, ipaddress.ip_address(self.address).version)
+        self._listens()
+        self._said()
+        self._docker()
+        self._ssh()
+        self._closed_to_others()
+        self._well()
+        self._another_address()
+        self.here.machine('delete', self.machine)
+        self.assertNothingLeft(self.machine)
+
+    def _line(self, *command: str) -> str:
+        return self.here.machine(*command, self.machine).out.strip()
+
+    def _listens(self) -> None:
+        """The engine has one socket, for both versions of IP."""
+        shown = devcloud.in_guest(self.shown['id'], 'ss', '-Hltn')
+        self.assertRegex(shown, r'\*:2376')
+
+    def _said(self) -> None:
+        url = f'tcp://[{self.address}]:2376'
+        self.assertEqual(url, self._line('url'))
+        self.assertEqual(self.address, self._line('ip'))
+        self.assertEqual(url, self.here.contexts()[self.machine])
+        self.assertIn(f'-H={url}', self._line('config'))
+
+    def _docker(self) -> None:
+        self.run_container(self.machine)
+        env = self._line('env', '--no-proxy')
+        script = f'{env}\necho $DOCKER_HOST $NO_PROXY; docker ps'
+        said = self.here.run('sh', '-euc', script).out
+        self.assertIn(f'tcp://[{self.address}]:2376 ', said)
+        self.assertIn(f'{self.address}\n', said)
+
+    def _ssh(self) -> None:
+        there = self.machine
+        done = self.here.machine('ssh', there, '--', 'cat', stdin=b'through')
+        self.assertEqual('through', done.out)
+        (self.here.home / 'a file').write_text('content')
+        self.here.machine('scp', 'a file', f'{there}:/tmp/b c')
+        self.here.machine('scp', f'{there}:/tmp/b c', 'back')
+        self.assertEqual('content', (self.here.home / 'back').read_text())
+
+    def _closed_to_others(self) -> None:
+        """Another address of this host is as good as a stranger's."""
+        own = _subnet('ipv6-subnet').gateway_ip
+        other = _subnet('dual-subnet-v6').gateway_ip
+        for port in (22, 2376):
+            self.assertTrue(_reaches(self.address, port, own))
+            self.assertFalse(_reaches(self.address, port, other))
+
+    def _well(self) -> None:
+        checked = self.here.machine('check', self.machine, '-f', 'json').json
+        self.assertEqual({True}, {link['Holds'] for link in checked}, checked)
+        self.here.machine('cert', 'renew', self.machine, '--server')
+        self.here.docker('--context', self.machine, 'ps')
+
+    def _another_address(self) -> None:
+        """It is noticed and, with the keys known from before, followed."""
+        new = str(ipaddress.ip_address(self.address) + 0x10000)
+        port = self.shown['owned']['port_id']
+        network = devcloud.connect('devcloud').network
+        network.update_port(port, fixed_ips=[{'ip_address': new}])
+        devcloud.in_guest(
+            self.shown['id'],
+            *('sh', '-euc', f'ip addr add {new}/64 dev eth0 nodad; '),
+        )
+        devcloud.wait_for(
+            'Nova knows the address', lambda: new in self._addresses()
+        )
+        said = self.here.machine('check', self.machine, '-f', 'json', code=1)
+        self.assertIn('provision', said.out)
+        self.here.machine('provision', self.machine)
+        self.assertEqual(f'tcp://[{new}]:2376', self._line('url'))
+        self.here.docker('--context', self.machine, 'ps')
+        self.assertEqual('ok', self._line_of_ssh('echo ok'))
+
+    def _line_of_ssh(self, command: str) -> str:
+        done = self.here.machine('ssh', self.machine, '--', command)
+        return done.out.strip()
+
+    def _addresses(self) -> str:
+        compute = devcloud.connect('devcloud').compute
+        return str(compute.get_server(self.shown['id']).addresses)
+
+
+class BothVersionsTest(base.FunctionalTest):
+    def test_ipv6_where_there_is_ipv4(self) -> None:
+        name = self.name('both')
+        machine = self.create(
+            name, '--network', 'dual', '--ip-version', '6'
+        ).json
+        self.assertIn(':', machine['address'])
+        self.assertEqual(2, len(machine['addresses']))
+        self.here.docker('--context', name, 'ps')
+        (four,) = {*machine['addresses']} - {machine['address']}
+        self._certificate_names(machine, four, name)
+        names = self.here.machine('cert', 'show', name, '-f', 'json').out
+        for address in machine['addresses']:
+            self.assertIn(address, names)
+
+    def _certificate_names(
+        self, machine: dict[str, typing.Any], four: str, name: str
+    ) -> None:
+        """Assert that Docker gets there by the other address, too."""
+        config = self.here.machine('config', name).out
+        other = config.replace(f'[{machine["address"]}]', four)
+        self.assertNotEqual(config, other)
+        options = shlex.split(other)
+        self.here.docker(*options, 'ps')
+
+
+class AdoptTest(servers.ServerTest):
+    def test_ipv6_only(self) -> None:
+        server = self.boot('adopt6', network='ipv6')
+        self.assertIn(':', server.address)
+        before = server.groups()
+        machine = self.adopt(server).json
+        self.assertEqual(f'tcp://[{server.address}]:2376', machine['url'])
+        self.here.docker('--context', server.name, 'ps')
+        # By its address, in another way to write it.
+        address = ipaddress.IPv6Address(server.address).exploded.upper()
+        again = self.here.machine(
+            *('adopt', address, '--ssh-user', 'debian', '--dry-run'),
+            *('--ssh-key', str(server.key)),
+        )
+        self.assertIn('nothing', again.err + again.out)
+        self.here.machine('delete', server.name)
+        self.assertEqual(before, server.groups())
+
+
+def _subnet(name: str) -> typing.Any:
+    return devcloud.connect().network.find_subnet(name, ignore_missing=False)
+
+
+def _reaches(address: str, port: int, source: str) -> bool:
+    try:
+        socket.create_connection((address, port), 2, (source, 0)).close()
+    except TimeoutError:
+        return False
+    return True

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Command lines of ssh, scp and sshfs; OpenSSH itself reads some of them."""
 
+import dataclasses
 import pathlib
 import subprocess
 
@@ -117,9 +118,24 @@ class ScpTest(base.BaseTestCase):
             ('web1:/etc/hosts', 'scp://debian@192.0.2.1:22//etc/hosts'),
             ('web1:', 'scp://debian@192.0.2.1:22/'),
             ('root@web1:x', 'scp://root@192.0.2.1:22/x'),
-            ('web2:a b%', 'scp://root@[2001:db8::2]:2222/a%20b%25'),
+            ('web2:a b%', 'root@[2001:db8::2]:a b%'),
         ):
             self.assertEqual([expected, './x'], self.operands(place, 'x'))
+
+    def test_port_of_an_ipv6_host(self):
+        argv = self.scp('web2:x', 'web1:y')
+        self.assertEqual('2222', argv[argv.index('-P') + 1])
+        self.assertIn('scp://debian@192.0.2.1:22/y', argv)
+        self.assertNotIn('-P', self.scp('web1:x', 'y'))
+
+    def test_two_ipv6_hosts(self):
+        one = dataclasses.replace(WEB2, port=22)
+        places = [openssh.place('web2:x'), openssh.place('web3:y')]
+        error = self.assertRaises(
+            errors.InvalidRequest, openssh.scp, places, [one, WEB2]
+        )
+        self.assertIn('22 and 2222', str(error))
+        self.assertIn('-P', openssh.scp(places, [one, one]))
 
     def test_local_ones_are_neither_options_nor_hosts(self):
         for place, expected in (

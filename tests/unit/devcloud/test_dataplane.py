@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is read of Neutron's database, and the rules that come of it."""
 
+import dataclasses
 import pathlib
 import re
 import sqlite3
@@ -49,6 +50,8 @@ INSERT INTO securitygroupportbindings VALUES ('guest', 'web');
 INSERT INTO securitygrouprules VALUES
     ('r1', 'web', 'ingress', 'tcp', 80, 80, NULL, NULL, NULL, 'IPv4'),
     ('r2', 'web', 'egress', NULL, NULL, NULL, NULL, NULL, NULL, 'IPv6');
+INSERT INTO networks VALUES ('net-six', 1400);
+INSERT INTO subnets VALUES ('net-six', 6, 'fd01::/64', 'fd01::1');
 INSERT INTO address_associations VALUES ('ag', '192.0.2.0/24'),
     ('ag', '2001:db8::/32');
 INSERT INTO routers VALUES ('router', 'outer', 1, 1), ('down', NULL, 1, 0);
@@ -83,7 +86,11 @@ IN, OTHER, LONELY = (
     for name, number in (('c', 1), ('d', 2), ('e', 3))
 )
 OUT = model.Network('f' * 8, 1500, True, subnet(9))
-A = port('1', IN.id, '10.1.0.5', 'web')
+A = dataclasses.replace(
+    port('1', IN.id, '10.1.0.5', 'web'),
+    mac='fa:16:3e:00:00:01',
+    addresses=('10.1.0.5', 'fd00::5'),
+)
 B = port('2', IN.id, '10.1.0.6')
 C = port('3', OTHER.id, '10.2.0.7')
 D = port('4', LONELY.id, '10.3.0.8')
@@ -118,28 +125,49 @@ class Reading(DataPlaneTest):
         self.addCleanup(self.database.close)
         self.state = self.database.read()
 
-    def test_networks_have_ipv4_subnets(self) -> None:
+    def test_networks_have_subnets(self) -> None:
         self.assertEqual(
-            ['net-in', 'net-out'], [n.id for n in self.state.networks]
+            ['net-in', 'net-out', 'net-six'],
+            [n.id for n in self.state.networks],
         )
-        self.assertEqual(['net-in'], [n.id for n in self.state.tenants])
         self.assertEqual(
-            '10.1.0.1/24',
-            self.state.networks[0].subnets[0].gateway_with_prefix,
+            ['net-in', 'net-six'], [n.id for n in self.state.tenants]
         )
+        both = self.state.networks[0]
+        self.assertEqual(
+            ['10.1.0.1/24', 'fd00::1/64'],
+            [s.gateway_with_prefix for s in both.subnets],
+        )
+        self.assertEqual(
+            [True, False, True], [n.has_ipv6 for n in self.state.networks]
+        )
+
+    def test_kernel_without_ipv6(self) -> None:
+        state = self.state.without_ipv6()
+        self.assertFalse(any(n.has_ipv6 for n in state.networks))
+        self.assertEqual(('10.1.0.5',), state.ports[0].addresses)
 
     def test_ports_are_those_of_guests_that_are_on(self) -> None:
         (found,) = self.state.ports
         self.assertEqual('guest', found.id)
-        self.assertEqual(('10.1.0.5',), found.addresses)
+        self.assertEqual(('10.1.0.5', 'fd00::5'), found.addresses)
         self.assertEqual(('web',), found.groups)
         self.assertFalse(found.filtered)
 
-    def test_rules_of_ipv4(self) -> None:
+    def test_rules(self) -> None:
         self.assertEqual(
-            {'web': (model.Rule('ingress', 'tcp', 80, 80),)}, self.state.rules
+            {
+                'web': (
+                    model.Rule('ingress', 'tcp', 80, 80),
+                    model.Rule('egress', None, None, None, ethertype='IPv6'),
+                )
+            },
+            self.state.rules,
         )
-        self.assertEqual({'ag': ('192.0.2.0/24',)}, self.state.address_groups)
+        self.assertEqual(
+            {'ag': ('192.0.2.0/24', '2001:db8::/32')},
+            self.state.address_groups,
+        )
 
     def test_routers_and_floating_ips_in_use(self) -> None:
         self.assertEqual(
@@ -185,6 +213,13 @@ class Topology(DataPlaneTest):
         self.assertEqual([IN, OTHER], STATE.with_gateway(OUT.id, snat=True))
         self.assertEqual([], STATE.with_gateway('another'))
 
+    def test_link_local_address(self) -> None:
+        self.assertEqual('fe80::f816:3eff:fe00:1', A.link_local)
+
+    def test_neighbours(self) -> None:
+        self.assertEqual({'10.1.0.5', 'fd00::5'}, STATE.neighbours(B))
+        self.assertEqual(set(), STATE.neighbours(D))
+
     def test_who_others_see(self) -> None:
         self.assertEqual(
             {
@@ -202,28 +237,57 @@ class SecurityGroups(DataPlaneTest):
         return nft.rule_text(rule, STATE)
 
     def test_protocols(self) -> None:
-        self.assertEqual('return', self.text(None, None, None))
-        self.assertEqual('return', self.text('any', None, None))
-        self.assertEqual('tcp dport 80-81 return', self.text('tcp', 80, 81))
-        self.assertEqual('udp dport 53-53 return', self.text('17', 53, 53))
-        self.assertEqual('ip protocol tcp return', self.text('6', None, None))
-        self.assertEqual('ip protocol 47 return', self.text('47', None, None))
+        for want, *rule in (
+            ('return', None, None, None),
+            ('return', 'any', None, None),
+            ('tcp dport 80-81 return', 'tcp', 80, 81),
+            ('udp dport 53-53 return', '17', 53, 53),
+            ('ip protocol tcp return', '6', None, None),
+            ('ip protocol 47 return', '47', None, None),
+        ):
+            self.assertEqual(f'meta nfproto ipv4 {want}', self.text(*rule))
+
+    def test_ipv6(self) -> None:
+        for want, *rule in (
+            ('meta nfproto ipv6 return', None, None, None),
+            ('meta nfproto ipv6 return', None, None, None, '::/0'),
+            ('ip6 saddr fd00::/8 return', None, None, None, 'fd00::/8'),
+            ('meta nfproto ipv6 tcp dport 80-80 return', 'tcp', 80, 80),
+            ('meta nfproto ipv6 meta l4proto tcp return', '6', None, None),
+        ):
+            self.assertEqual(want, self.text(*rule, ethertype='IPv6'))
+
+    def test_icmp_of_ipv6(self) -> None:
+        for name in ('icmp', 'ipv6-icmp', 'icmpv6', '58'):
+            for want, *numbers in (
+                ('meta l4proto icmpv6', None, None),
+                ('icmpv6 type 128', 128, None),
+                ('icmpv6 type 1 icmpv6 code 4', 1, 4),
+            ):
+                self.assertEqual(
+                    f'meta nfproto ipv6 {want} return',
+                    self.text(name, *numbers, ethertype='IPv6'),
+                )
 
     def test_icmp(self) -> None:
-        self.assertEqual(
-            'ip protocol icmp return', self.text('icmp', None, None)
-        )
-        self.assertEqual('icmp type 8 return', self.text('icmp', 8, None))
-        self.assertEqual(
-            'icmp type 3 icmp code 4 return', self.text('1', 3, 4)
-        )
+        for want, *rule in (
+            ('ip protocol icmp', 'icmp', None, None),
+            ('icmp type 8', 'icmp', 8, None),
+            ('icmp type 3 icmp code 4', '1', 3, 4),
+        ):
+            self.assertEqual(
+                f'meta nfproto ipv4 {want} return', self.text(*rule)
+            )
 
     def test_prefix(self) -> None:
         self.assertEqual(
             'ip saddr 192.0.2.0/24 return',
             self.text(None, None, None, '192.0.2.0/24'),
         )
-        self.assertEqual('return', self.text(None, None, None, '0.0.0.0/0'))
+        self.assertEqual(
+            'meta nfproto ipv4 return',
+            self.text(None, None, None, '0.0.0.0/0'),
+        )
 
     def test_egress_is_about_the_destination(self) -> None:
         rule = model.Rule('egress', 'tcp', 80, 80, '192.0.2.1/32')
@@ -237,16 +301,38 @@ class SecurityGroups(DataPlaneTest):
             'ip saddr { 10.1.0.5 } return',
             self.text(None, None, None, remote_group='web'),
         )
+        self.assertEqual(
+            'ip6 saddr { fd00::5 } return',
+            self.text(None, None, None, remote_group='web', ethertype='IPv6'),
+        )
 
     def test_address_group_with_prefixes_that_overlap(self) -> None:
         state = model.State(
-            address_groups={'ag': ('10.0.0.0/8', '10.1.0.0/16', '192.0.2.1')}
+            address_groups={
+                'ag': (
+                    *('10.0.0.0/8', '10.1.0.0/16', '192.0.2.1'),
+                    *('fd00::/8', 'fd01::/16'),
+                )
+            }
         )
         rule = model.Rule('ingress', None, None, None, address_group='ag')
+        self.assertEqual(
+            'ip6 saddr { fd00::/8 } return',
+            nft.rule_text(dataclasses.replace(rule, ethertype='IPv6'), state),
+        )
         self.assertEqual(
             'ip saddr { 10.0.0.0/8, 192.0.2.1/32 } return',
             nft.rule_text(rule, state),
         )
+
+    def test_nobody_of_that_version(self) -> None:
+        state = dataclasses.replace(
+            STATE, ports=(B,), address_groups={'ag': ('10.0.0.0/8',)}
+        )
+        for field, value in (('remote_group', 'db'), ('address_group', 'ag')):
+            rule = model.Rule('ingress', None, None, None, ethertype='IPv6')
+            changed = dataclasses.replace(rule, **{field: value})  # type: ignore[arg-type]
+            self.assertIsNone(nft.rule_text(changed, state))
 
     def test_nobody_is_not_anybody(self) -> None:
         for field in ('remote_group', 'address_group'):
@@ -283,7 +369,8 @@ class Rendering(DataPlaneTest):
 
     def test_default_deny(self) -> None:
         self.assertEqual(
-            ['tcp dport 80-81 return', 'drop'], self.chain('i_11111111')
+            ['meta nfproto ipv4 tcp dport 80-81 return', 'drop'],
+            self.chain('i_11111111'),
         )
         self.assertEqual(['drop'], self.chain('i_22222222'))
         for name in ('leaving', 'entering'):
@@ -297,9 +384,20 @@ class Rendering(DataPlaneTest):
         self.assertNotIn(free.tap, ''.join(self.chain('own_address', state)))
 
     def test_no_false_sender(self) -> None:
-        first, second = self.chain('own_address')
-        self.assertIn(f'"{A.tap}" . {A.mac} . 10.1.0.5', first)
-        self.assertTrue(second.endswith('drop'))
+        four, six, unspecified, last = self.chain('own_address')
+        self.assertIn(f'"{A.tap}" . {A.mac} . 10.1.0.5', four)
+        self.assertNotIn('fd00::5', four)
+        for address in ('fd00::5', A.link_local):
+            self.assertIn(f'"{A.tap}" . {A.mac} . {address}', six)
+        self.assertNotIn(B.tap, six + unspecified)
+        self.assertTrue(last.endswith('drop'))
+
+    def test_neighbour_discovery_is_before_all_rules(self) -> None:
+        for name in ('leaving', 'entering', 'to_host'):
+            lines = self.chain(name)
+            self.assertLess(
+                lines.index(nft.NEIGHBOURS), lines.index(nft.REPLIES[0])
+            )
 
     def test_lonely_network_has_no_way(self) -> None:
         ours = '"d19500t*"'

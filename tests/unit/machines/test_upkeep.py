@@ -207,6 +207,52 @@ class TestProvision(UpkeepTestCase):
         self.assertIn('10.9.9.9', names)
         self.assertFalse(self.provision())
 
+    def move(self, *addresses):
+        """Give the server's port other addresses, and no floating IP."""
+        self.fake.things['floatingips'].clear()
+        port = self.fake.things['ports'][self.record().port_id]
+        port['fixed_ips'] = [{'ip_address': a} for a in addresses]
+
+    def test_address_that_is_gone(self):
+        for new, others in (
+            ('10.9.9.9', ['2001:db8::9']),
+            ('2001:db8::7', []),
+            ('2001:db8::8', ['10.9.9.8']),
+        ):
+            self.move(*others, new)
+            self.assertTrue(self.provision())
+            self.assertMoved(new)
+            self.assertFalse(self.provision())
+
+    def assertMoved(self, address):
+        self.assertEqual(address, self.record().address)
+        ((_, _, _, keys), *_) = self.guest.logins
+        where, _, _, now = self.guest.logins[-1]
+        self.assertEqual((address, keys), (where, now))
+        names = pki.facts(self.handed_over('server.pem')).names
+        self.assertIn(address, names)
+        known = self.store.read(store.KNOWN_HOSTS).decode()
+        self.assertEqual(f'{address} {workbench.ED25519}\n', known)
+        self.assertEqual(address, self.store.load()['address'])
+        meta = next((self.folder / 'docker').rglob('meta.json')).read_text()
+        self.assertIn(address, meta)
+
+    def test_renew_follows(self):
+        self.move('2001:db8::9')
+        self.machines.renew('web1', frozenset({'server'}), self.told, 60)
+        self.assertMoved('2001:db8::9')
+
+    def test_engine_that_knows_the_new_address(self):
+        (floating,) = self.fake.things['floatingips'].values()
+        port = self.fake.things['ports'][self.record().port_id]
+        self.fake.things['floatingips'].clear()
+        self.assertTrue(self.provision())
+        fixed = port['fixed_ips'][0]['ip_address']
+        self.assertEqual(fixed, self.record().address)
+        # The certificate has named both from the beginning.
+        self.assertEqual(1, len(self.guest.parcels))
+        self.assertIn(floating['floating_ip_address'], self.told.notes[-1])
+
     def test_half_made(self):
         self.guest.failures['connect'] = errors.HostFailure('No way')
         self.assertRaises(

@@ -16,6 +16,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import typing
 
 from devcloud import errors, processes
 from devcloud.guest import names
@@ -247,21 +248,15 @@ def _command(pid: int) -> str:
 class Route:
     """A network that this machine reaches through one of its devices."""
 
-    network: ipaddress.IPv4Network
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
     device: str
 
 
 def require_networks(settings: Settings) -> None:
     """:raises DevcloudError: when a network of the cloud is in use here"""
-    mine = (
-        settings.external_cidr,
-        settings.private_cidr,
-        settings.backend_cidr,
-        settings.tight_cidr,
-    )
     for route in _routes():
-        for network in mine:
-            if network.overlaps(route.network):
+        for network in settings.networks:
+            if _overlap(network, route.network):
                 raise errors.DevcloudError(
                     f'the network {network} of this cloud overlaps '
                     f'{route.network}, which this machine reaches through '
@@ -270,20 +265,32 @@ def require_networks(settings: Settings) -> None:
                 )
 
 
-def _routes() -> list[Route]:
+def _overlap(
+    one: ipaddress.IPv4Network | ipaddress.IPv6Network,
+    other: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> bool:
+    return one.version == other.version and one.overlaps(other)
+
+
+def _shown(version: str) -> list[dict[str, str]]:
     done = subprocess.run(
-        ['ip', '-j', '-4', 'route', 'show', 'table', 'main'],
+        ['ip', '-j', version, 'route', 'show', 'table', 'main'],
         text=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        check=True,
+        # a kernel without IPv6 has no routes of it
+        check=version == '-4',
     )
+    return typing.cast('list[dict[str, str]]', json.loads(done.stdout or '[]'))
+
+
+def _routes() -> list[Route]:
     found = []
-    for route in json.loads(done.stdout or '[]'):
+    for route in _shown('-4') + _shown('-6'):
         device = route.get('dev', '')
         # this cloud's own, from an earlier start, are no obstacle
         ours = names.is_bridge(device) or names.is_tap(device)
         if route['dst'] != 'default' and not ours:
-            network = ipaddress.IPv4Network(route['dst'], strict=False)
+            network = ipaddress.ip_network(route['dst'], strict=False)
             found.append(Route(network, device))
     return found

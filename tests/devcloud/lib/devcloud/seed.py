@@ -173,6 +173,13 @@ class Seeder:
         routed = _make_network(demo, 'private', self._settings.private_cidr)
         _make_router(demo, 'router1', public, routed)
         _make_network(demo, 'backend', self._settings.backend_cidr)
+        _make_network(
+            demo,
+            'dual',
+            self._settings.dual_cidr,
+            self._settings.dual_ipv6_cidr,
+        )
+        _make_network(demo, 'ipv6', self._settings.ipv6_cidr)
         routed = _make_network(tight, 'tight-net', self._settings.tight_cidr)
         _make_router(tight, 'tight-router', public, routed)
 
@@ -219,21 +226,31 @@ _COMMON = {
 }
 
 
-def _make_network(api: Any, name: str, cidr: ipaddress.IPv4Network) -> Any:
-    """A network and its subnet, which is returned.
+def _make_network(
+    api: Any,
+    name: str,
+    *cidrs: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> Any:
+    """A network and its subnets, of which the first is returned.
 
-    Without DHCP: the config drive carries the address.
+    Without DHCP and router advertisements: the config drive carries the
+    addresses.
     """
     network = api.create_network(name=name)
-    return api.create_subnet(
-        name=f'{name}-subnet',
-        network_id=network.id,
-        ip_version=4,
-        cidr=str(cidr),
-        gateway_ip=str(cidr[1]),
-        is_dhcp_enabled=False,
-        dns_nameservers=conf.resolvers(),
-    )
+    subnets = [
+        api.create_subnet(
+            name=f'{name}-subnet' + ('-v6' if number else ''),
+            network_id=network.id,
+            ip_version=cidr.version,
+            cidr=str(cidr),
+            gateway_ip=str(cidr[1]),
+            is_dhcp_enabled=False,
+            # the resolvers that guests reach are IPv4
+            dns_nameservers=conf.resolvers() if cidr.version == 4 else [],
+        )
+        for number, cidr in enumerate(cidrs)
+    ]
+    return subnets[0]
 
 
 def _make_router(api: Any, name: str, public: Any, subnet: Any) -> None:

@@ -125,6 +125,47 @@ class Settings:
         """The routed network of the project with tight quotas."""
         return self._network(2, '10.22.0.0/24')
 
+    @property
+    def dual_cidr(self) -> ipaddress.IPv4Network:
+        """demo's network with IPv4 and IPv6, that no router serves.
+
+        Of 100.64.0.0/10 (RFC 6598): 10.0.0.0/8 has no room for a fifth one.
+        """
+        first = int(ipaddress.IPv4Address('100.64.0.0'))
+        number = self.port // PORTS_PER_CLOUD
+        return ipaddress.IPv4Network((first + (number << 8), 24))
+
+    @property
+    def dual_ipv6_cidr(self) -> ipaddress.IPv6Network:
+        """The same network's IPv6."""
+        return self._ipv6_network(1)
+
+    @property
+    def ipv6_cidr(self) -> ipaddress.IPv6Network:
+        """demo's network with IPv6 only, that no router serves."""
+        return self._ipv6_network(2)
+
+    def _ipv6_network(self, index: int) -> ipaddress.IPv6Network:
+        """Of a /48 of unique local addresses (RFC 4193) a port base."""
+        first = int(ipaddress.IPv6Address('fd64:6576::'))
+        number = self.port << 16 | index
+        return ipaddress.IPv6Network((first + (number << 64), 64))
+
+    @property
+    def networks(
+        self,
+    ) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """All of them."""
+        return (
+            self.external_cidr,
+            self.private_cidr,
+            self.backend_cidr,
+            self.tight_cidr,
+            self.dual_cidr,
+            self.dual_ipv6_cidr,
+            self.ipv6_cidr,
+        )
+
     def _network(self, index: int, default: str) -> ipaddress.IPv4Network:
         """Four /24 of 10.0.0.0/8 a port base, no two clouds the same.
 

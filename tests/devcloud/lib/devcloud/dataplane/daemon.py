@@ -93,7 +93,7 @@ class DataPlane:
             links.load_rules(rules)
             (settings.current().run / 'dataplane.nft').write_text(rules)
             self._rules = rules
-        links.apply(state)
+        links.apply(state if links.has_ipv6() else state.without_ipv6())
         firewall.admit(self._policy.table)
         _say(
             f'{len(state.networks)} networks, {len(state.ports)} ports, '

@@ -8,7 +8,6 @@ Read-only, in one transaction.  The tables are those of Neutron's models
 from __future__ import annotations
 
 import collections
-import ipaddress
 import pathlib
 import sqlite3
 import typing
@@ -24,7 +23,7 @@ NETWORKS = """
     ORDER BY n.id"""
 SUBNETS = """
     SELECT network_id, cidr, gateway_ip FROM subnets
-    WHERE ip_version = 4 ORDER BY cidr"""
+    ORDER BY ip_version, cidr"""
 PORTS = """
     SELECT p.id, p.mac_address, p.network_id,
            COALESCE(s.port_security_enabled, 1) AS filtered
@@ -38,8 +37,8 @@ GROUPS = """
 RULES = """
     SELECT security_group_id, direction, protocol, port_range_min,
            port_range_max, remote_ip_prefix, remote_group_id,
-           remote_address_group_id
-    FROM securitygrouprules WHERE ethertype = 'IPv4' ORDER BY id"""
+           remote_address_group_id, ethertype
+    FROM securitygrouprules ORDER BY id"""
 ADDRESS_GROUPS = """
     SELECT address_group_id, address FROM address_associations
     ORDER BY 1, 2"""
@@ -106,10 +105,7 @@ class Database:
             networks=networks,
             ports=tuple(p for p in self._ports() if p.network_id in tenants),
             rules=self._rules(),
-            address_groups={
-                group: tuple(filter(_is_ipv4, addresses))
-                for group, addresses in self._grouped(ADDRESS_GROUPS).items()
-            },
+            address_groups=self._grouped(ADDRESS_GROUPS),
             routers=tuple(self._routers()),
             floating_ips=tuple(
                 model.FloatingIP(*row) for row in self._rows(FLOATING_IPS)
@@ -130,9 +126,13 @@ class Database:
         addresses = self._grouped(ADDRESSES)
         groups = self._grouped(GROUPS)
         for port, mac, network, filtered in self._rows(PORTS):
-            own = tuple(filter(_is_ipv4, addresses.get(port, ())))
             yield model.Port(
-                port, mac, network, own, bool(filtered), groups.get(port, ())
+                port,
+                mac,
+                network,
+                addresses.get(port, ()),
+                bool(filtered),
+                groups.get(port, ()),
             )
 
     def _rules(self) -> dict[str, tuple[model.Rule, ...]]:
@@ -145,7 +145,11 @@ class Database:
         inside = self._grouped(INTERFACES)
         addresses = self._grouped(ADDRESSES)
         for router, port, snat, external in self._rows(ROUTERS):
-            own = filter(_is_ipv4, addresses.get(port, ()))
+            own = (
+                address
+                for address in addresses.get(port, ())
+                if model.version(address) == 4
+            )
             yield model.Router(
                 router,
                 inside.get(router, ()),
@@ -153,7 +157,3 @@ class Database:
                 next(own, None),
                 bool(snat),
             )
-
-
-def _is_ipv4(address: str) -> bool:
-    return ipaddress.ip_network(address, strict=False).version == 4

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from devcloud.guest import names, process
 
-FAMILIES = ('ip', 'inet')
+FAMILIES = ('ip', 'ip6', 'inet')
 OWN_PREFIX = 'devcloud_'
 # Of each hook, what the cloud's ports are there.
 FIELDS = {'forward': ('iifname', 'oifname'), 'input': ('iifname',)}

@@ -26,6 +26,28 @@ def _sysctl(name: str, value: int) -> None:
 def enable_forwarding() -> None:
     """For the whole machine; it stays on, others may have wanted it, too."""
     _sysctl('ipv4/ip_forward', 1)
+    if has_ipv6():
+        _enable_ipv6_forwarding()
+
+
+def has_ipv6() -> bool:
+    """Whether the kernel has IPv6: not with ipv6.disable=1 at its boot."""
+    return (SYSCTL / 'ipv6' / 'conf').is_dir()
+
+
+def _enable_ipv6_forwarding() -> None:
+    """Without it costing this machine the routes that routers advertise.
+
+    Who forwards listens to advertisements only with accept_ra=2 (kernel,
+    Documentation/networking/ip-sysctl.rst).
+    """
+    if (SYSCTL / 'ipv6/conf/all/forwarding').read_text().strip() == '1':
+        return
+    for device in (SYSCTL / 'ipv6/conf').iterdir():
+        accept = device / 'accept_ra'
+        if device.name != 'all' and accept.read_text().strip() == '1':
+            accept.write_text('2\n')
+    _sysctl('ipv6/conf/all/forwarding', 1)
 
 
 def taps() -> Devices:
@@ -38,7 +60,7 @@ def taps() -> Devices:
 
 
 def _present() -> dict[str, Link]:
-    """This cloud's devices, with their IPv4 addresses."""
+    """This cloud's devices, with the addresses that were given to them."""
     links = json.loads(process.run('ip', '-j', 'addr').stdout)
     found = {}
     for link in links:
@@ -46,7 +68,7 @@ def _present() -> dict[str, Link]:
             link['addresses'] = {
                 f'{a["local"]}/{a["prefixlen"]}'
                 for a in link['addr_info']
-                if a['family'] == 'inet'
+                if a['scope'] == 'global'
             }
             found[link['ifname']] = link
     return found
@@ -79,27 +101,56 @@ def _make_bridge(device: str) -> None:
     cloud, after the seconds that ARP takes.
     """
     process.run('ip', 'link', 'add', device, 'type', 'bridge')
-    _sysctl(f'ipv6/conf/{device}/disable_ipv6', 1)
+    _use_ipv6(device, wanted=False)
     process.run('ip', 'link', 'set', device, 'up')
 
 
 def _configure(device: str, network: model.Network, link: Link) -> None:
     if link.get('mtu') != network.mtu:
         process.run('ip', 'link', 'set', device, 'mtu', str(network.mtu))
+    _use_ipv6(device, wanted=network.has_ipv6)
     want = {s.gateway_with_prefix for s in network.subnets if s.gateway}
     have = link.get('addresses', set())
     for address in have - want:
         process.run('ip', 'addr', 'del', address, 'dev', device)
     for address in want - have:
-        process.run('ip', 'addr', 'add', str(address), 'dev', device)
+        _add_address(str(address), device)
     for subnet in network.subnets:
         if subnet.gateway is None:
             process.run('ip', 'route', 'replace', subnet.cidr, 'dev', device)
 
 
+def _use_ipv6(device: str, *, wanted: bool) -> None:
+    """Switch IPv6 of a device on or off, whatever the machine's default is.
+
+    Nobody but this machine has its end of a device: its addresses need not
+    be tried, and nobody advertises routers there.
+    """
+    if not has_ipv6():
+        return
+    conf = f'ipv6/conf/{device}'
+    if wanted:
+        for name, value in (
+            ('accept_dad', 0),
+            ('accept_ra', 0),
+            ('forwarding', 1),
+            ('proxy_ndp', 1),
+        ):
+            _sysctl(f'{conf}/{name}', value)
+        # without the time that it would wait before it answers for others
+        _sysctl(f'ipv6/neigh/{device}/proxy_delay', 0)
+    _sysctl(f'{conf}/disable_ipv6', int(not wanted))
+
+
+def _add_address(address: str, device: str) -> None:
+    at_once = ('nodad',) if ':' in address else ()
+    process.run('ip', 'addr', 'add', address, 'dev', device, *at_once)
+
+
 def _connect(port: model.Port, state: model.State, link: Link) -> None:
-    """Route to a guest's port, and answer its ARP for everybody else."""
-    _sysctl(f'ipv6/conf/{port.tap}/disable_ipv6', 1)
+    """Route to a guest's port, and answer for everybody else there."""
+    six = any(n.has_ipv6 for n in state.networks if n.id == port.network_id)
+    _use_ipv6(port.tap, wanted=six)
     _sysctl(f'ipv4/conf/{port.tap}/proxy_arp', 1)
     # the kernel would wait up to 0.8 s before it answers for others
     _sysctl(f'ipv4/neigh/{port.tap}/proxy_delay', 0)
@@ -107,13 +158,20 @@ def _connect(port: model.Port, state: model.State, link: Link) -> None:
     # ARP asks in the gateway's name, not in that of some other network
     _sysctl(f'ipv4/conf/{port.tap}/arp_announce', 2)
     gateways = {
-        f'{gateway}/32' for _, gateway in _routes(port, state) if gateway
+        _alone(gateway) for _, gateway in _routes(port, state) if gateway
     }
     for address in link['addresses'] - gateways:
         process.run('ip', 'addr', 'del', address, 'dev', port.tap)
     for address in gateways - link['addresses']:
-        process.run('ip', 'addr', 'add', address, 'dev', port.tap)
-    _set_routes(port, state)
+        _add_address(address, port.tap)
+    for version in (4, 6) if six else (4,):
+        _set_routes(port, state, version)
+    if six:
+        _answer_for(port.tap, state.neighbours(port))
+
+
+def _alone(address: str) -> str:
+    return f'{address}/{128 if ":" in address else 32}'
 
 
 def _routes(
@@ -130,13 +188,25 @@ def _routes(
         )
 
 
-def _set_routes(port: model.Port, state: model.State) -> None:
-    shown = process.run('ip', '-j', 'route', 'show', 'dev', port.tap).stdout
-    have = {route['dst'] for route in json.loads(shown or '[]')}
-    want = dict(_routes(port, state))
+def _set_routes(port: model.Port, state: model.State, version: int) -> None:
+    family = f'-{version}'
+    shown = process.run(
+        'ip', '-j', family, 'route', 'show', 'dev', port.tap
+    ).stdout
+    # the kernel's own are those of the device's addresses
+    have = {
+        route['dst']
+        for route in json.loads(shown or '[]')
+        if route.get('protocol') != 'kernel'
+    }
+    want = {
+        address: gateway
+        for address, gateway in _routes(port, state)
+        if model.version(address) == version
+    }
     for address in have - set(want):
         process.run(
-            'ip', 'route', 'del', address, 'dev', port.tap, check=False
+            'ip', family, 'route', 'del', address, 'dev', port.tap, check=False
         )
     for address, gateway in want.items():
         if address not in have:
@@ -145,10 +215,24 @@ def _set_routes(port: model.Port, state: model.State) -> None:
                 'ip',
                 'route',
                 'replace',
-                f'{address}/32',
+                _alone(address),
                 'dev',
                 port.tap,
                 *source,
+            )
+
+
+def _answer_for(device: str, addresses: set[str]) -> None:
+    """Say that these IPv6 addresses are here; there is no proxy for all."""
+    shown = process.run(
+        'ip', '-j', '-6', 'neigh', 'show', 'proxy', 'dev', device
+    ).stdout
+    have = {entry['dst'] for entry in json.loads(shown or '[]')}
+    want = {a for a in addresses if model.version(a) == 6}
+    for verb, changed in (('del', have - want), ('add', want - have)):
+        for address in changed:
+            process.run(
+                'ip', '-6', 'neigh', verb, 'proxy', address, 'dev', device
             )
 
 

@@ -10,18 +10,21 @@ from collections.abc import Iterable
 from devcloud.guest import names
 
 
+def version(address: str) -> int:
+    """The version of IP of an address or network."""
+    return 6 if ':' in address else 4
+
+
 @dataclasses.dataclass(frozen=True)
 class Subnet:
-    """An IPv4 subnet."""
+    """A subnet, of IPv4 or IPv6."""
 
     cidr: str
     gateway: str | None
 
     def has(self, address: str) -> bool:
         """True for an address of this subnet."""
-        return ipaddress.IPv4Address(address) in ipaddress.IPv4Network(
-            self.cidr
-        )
+        return ipaddress.ip_address(address) in ipaddress.ip_network(self.cidr)
 
     @property
     def gateway_with_prefix(self) -> str | None:
@@ -32,12 +35,16 @@ class Subnet:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network with its IPv4 subnets."""
+    """A network with its subnets."""
 
     id: str
     mtu: int  # bytes
     external: bool
     subnets: tuple[Subnet, ...]
+
+    @property
+    def has_ipv6(self) -> bool:
+        return any(version(s.cidr) == 6 for s in self.subnets)
 
     @property
     def bridge(self) -> str:
@@ -53,9 +60,17 @@ class Port:
     id: str
     mac: str
     network_id: str
-    addresses: tuple[str, ...]  # IPv4
+    addresses: tuple[str, ...]  # IPv4 and IPv6
     filtered: bool  # port security is enabled
     groups: tuple[str, ...]  # ids of its security groups
+
+    @property
+    def link_local(self) -> str:
+        """The link-local address that the MAC gives."""
+        mac = bytes.fromhex(self.mac.replace(':', ''))
+        identity = bytes([mac[0] ^ 2]) + mac[1:3] + b'\xff\xfe' + mac[3:]
+        prefix = ipaddress.IPv6Address('fe80::').packed[:8]
+        return str(ipaddress.IPv6Address(prefix + identity))
 
     @property
     def tap(self) -> str:
@@ -64,7 +79,7 @@ class Port:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A rule of a security group, for IPv4; None means any."""
+    """A rule of a security group; None means any."""
 
     direction: str  # 'ingress' or 'egress'
     protocol: str | None
@@ -73,6 +88,11 @@ class Rule:
     prefix: str | None = None
     remote_group: str | None = None
     address_group: str | None = None
+    ethertype: str = 'IPv4'  # or 'IPv6'
+
+    @property
+    def version(self) -> int:
+        return 6 if self.ethertype == 'IPv6' else 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +136,30 @@ class State:
         """The networks that guests are on."""
         return [n for n in self.networks if not n.external]
 
+    def without_ipv6(self) -> State:
+        """What of it a kernel can do that has no IPv6."""
+        return dataclasses.replace(
+            self,
+            networks=tuple(
+                dataclasses.replace(
+                    n,
+                    subnets=tuple(
+                        s for s in n.subnets if version(s.cidr) == 4
+                    ),
+                )
+                for n in self.networks
+            ),
+            ports=tuple(
+                dataclasses.replace(
+                    p,
+                    addresses=tuple(a for a in p.addresses if version(a) == 4),
+                )
+                for p in self.ports
+            ),
+        )
+
     def group_addresses(self, group: str) -> list[str]:
-        """The addresses of a security group's members."""
+        """The addresses of a security group's members, of both versions."""
         return sorted(
             {
                 address
@@ -131,6 +173,15 @@ class State:
         """The ports that guests have on these networks."""
         wanted = {network.id for network in networks}
         return [port for port in self.ports if port.network_id in wanted]
+
+    def neighbours(self, port: Port) -> set[str]:
+        """The addresses that others have on a port's network."""
+        return {
+            address
+            for other in self.ports
+            if other.network_id == port.network_id and other.id != port.id
+            for address in other.addresses
+        }
 
     def reachable(self, network: Network) -> list[Network]:
         """The tenant networks that one reaches, itself among them."""
@@ -172,6 +223,7 @@ class State:
                     for port in self.ports
                     if port.network_id in router.networks
                     for address in port.addresses
+                    if version(address) == 4
                 )
         found.update((f.fixed, f.address) for f in self.floating_ips)
         return found

@@ -38,14 +38,27 @@ PRIVATE = (
 LINK_LOCAL = '169.254.0.0/16'
 OUT_PORTS = (53, 80, 443)
 PROTOCOLS = {'1': 'icmp', '6': 'tcp', '17': 'udp'}
+# Neutron knows all of these as ICMP of IPv6.
+ICMP_OF_IPV6 = ('icmp', '1', 'icmpv6', 'ipv6-icmp', '58')
 WITH_PORTS = ('tcp', 'udp', 'sctp', 'dccp', 'udplite')
 ANY_PROTOCOL = (None, 'any', '0')
-ANYWHERE = (None, '0.0.0.0/0')
+ANYWHERE = (None, '0.0.0.0/0', '::/0')
 REPLIES = [
     'ct state related accept',
     'ct state established ct direction reply accept',
 ]
-REJECT = 'reject with icmp host-unreachable'
+REJECT = 'reject with icmpx host-unreachable'
+# Who has which address (RFC 4861): as ARP is, no affair of security groups.
+# What a router has passed on does not have this hop limit.
+NEIGHBOURS = (
+    'ip6 hoplimit 255 icmpv6 type '
+    '{ nd-neighbor-solicit, nd-neighbor-advert } accept'
+)
+# What is said before one has an address: is it free, is there a router?
+UNSPECIFIED = (
+    'ip6 saddr :: ip6 hoplimit 255 icmpv6 type '
+    '{ nd-neighbor-solicit, nd-router-solicit } return'
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +92,10 @@ def rule_text(rule: model.Rule, state: model.State) -> str | None:
     remote = _remote(rule, state)
     if remote is None:
         return None
-    words = [f'ip {who} {remote}'] if remote else []
+    family = 'ip6' if rule.version == 6 else 'ip'
+    words = [f'meta nfproto ipv{rule.version}']
+    if remote:
+        words = [f'{family} {who} {remote}']
     if rule.protocol not in ANY_PROTOCOL:
         words.append(_protocol(rule))
     return ' '.join([*words, 'return'])
@@ -88,26 +104,42 @@ def rule_text(rule: model.Rule, state: model.State) -> str | None:
 def _remote(rule: model.Rule, state: model.State) -> str | None:
     """The other side as a set; empty for anybody, None for nobody."""
     if rule.remote_group:
-        addresses = state.group_addresses(rule.remote_group)
+        addresses = _of(rule, state.group_addresses(rule.remote_group))
         return _set(addresses) if addresses else None
     if rule.address_group:
-        members = state.address_groups.get(rule.address_group, ())
-        # nft refuses prefixes that overlap
-        prefixes = ipaddress.collapse_addresses(
-            ipaddress.IPv4Network(member, strict=False) for member in members
-        )
-        return _set(map(str, prefixes)) if members else None
+        members = _of(rule, state.address_groups.get(rule.address_group, ()))
+        return _set(_collapsed(rule, members)) if members else None
     return '' if rule.prefix in ANYWHERE else str(rule.prefix)
+
+
+def _of(rule: model.Rule, addresses: Iterable[str]) -> list[str]:
+    """Those of the rule's version of IP."""
+    return [a for a in addresses if model.version(a) == rule.version]
+
+
+def _collapsed(rule: model.Rule, members: Iterable[str]) -> list[str]:
+    """The same without prefixes that overlap, which nft refuses."""
+    networks = (ipaddress.ip_network(m, strict=False) for m in members)
+    if rule.version == 6:
+        six = (n for n in networks if isinstance(n, ipaddress.IPv6Network))
+        return [str(n) for n in ipaddress.collapse_addresses(six)]
+    four = (n for n in networks if isinstance(n, ipaddress.IPv4Network))
+    return [str(n) for n in ipaddress.collapse_addresses(four)]
 
 
 def _protocol(rule: model.Rule) -> str:
     name = str(rule.protocol).lower()
     name = PROTOCOLS.get(name, name)
-    if rule.low is not None and name == 'icmp':
-        code = f' icmp code {rule.high}' if rule.high is not None else ''
-        return f'icmp type {rule.low}{code}'
+    if rule.version == 6 and name in ICMP_OF_IPV6:
+        name = 'icmpv6'
+    if rule.low is not None and name in ('icmp', 'icmpv6'):
+        code = f' {name} code {rule.high}' if rule.high is not None else ''
+        return f'{name} type {rule.low}{code}'
     if rule.low is not None and name in WITH_PORTS:
         return f'{name} dport {rule.low}-{rule.high}'
+    if rule.version == 6:
+        # behind whatever extension headers there are
+        return f'meta l4proto {name}'
     return f'ip protocol {name}'
 
 
@@ -151,25 +183,42 @@ def _leaving(state: model.State) -> list[str]:
         _hook('filter', 'prerouting', -150),
         f'iifname != "{names.all_taps()}" accept',
         'jump own_address',
+        NEIGHBOURS,
         *REPLIES,
         *_judge('iifname', 'e', state.ports),
     ]
 
 
 def _own_address(state: model.State) -> list[str]:
-    """No guest speaks with another's MAC or IP address, or IPv6."""
+    """No guest speaks with another's MAC or IP address."""
     guarded = [p for p in state.ports if p.filtered]
-    own = [
-        f'"{port.tap}" . {port.mac} . {address}'
-        for port in guarded
-        for address in port.addresses
-    ]
     lines = []
-    if own:
-        lines.append(f'iifname . ether saddr . ip saddr {_set(own)} return')
+    for version, family in ((4, 'ip'), (6, 'ip6')):
+        own = [
+            f'"{port.tap}" . {port.mac} . {address}'
+            for port in guarded
+            for address in _senders(port, version)
+        ]
+        if own:
+            lines.append(
+                f'iifname . ether saddr . {family} saddr {_set(own)} return'
+            )
+    six = [p for p in guarded if _senders(p, 6)]
+    if six:
+        lines.append(f'iifname {_taps(six)} {UNSPECIFIED}')
     if guarded:
         lines.append(f'iifname {_taps(guarded)} drop')
     return lines
+
+
+def _senders(port: model.Port, version: int) -> list[str]:
+    """The addresses that a port may speak with.
+
+    Of IPv6 that is also the link-local one that its MAC gives (RFC 4291,
+    appendix A), as Neutron's own firewall drivers have it.
+    """
+    own = [a for a in port.addresses if model.version(a) == version]
+    return [*own, port.link_local] if version == 6 and own else own
 
 
 def _entering(state: model.State) -> list[str]:
@@ -182,6 +231,7 @@ def _entering(state: model.State) -> list[str]:
     return [
         _hook('filter', 'postrouting', 150),
         f'oifname != "{names.all_taps()}" accept',
+        NEIGHBOURS,
         *REPLIES,
         f'{through} drop',
         *_judge('oifname', 'i', state.ports),
@@ -304,6 +354,7 @@ def _to_host(state: model.State, policy: Policy) -> list[str]:
     lines = [
         _hook('filter', 'input', 0),
         f'iifname != "{ours}" accept',
+        NEIGHBOURS,
         *REPLIES,
     ]
     near = state.ports_of(state.with_gateway())

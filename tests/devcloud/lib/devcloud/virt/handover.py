@@ -17,8 +17,13 @@ from devcloud.guest import names
 DEVICES = pathlib.Path('/sys/class/net')
 BRIDGE_LIMIT_S = 10
 DEFAULT_MTU = 1500
-# In Nova's network_info these make the config drive say "ask DHCP".
-DHCP_MARKS = ('dhcp_server', 'enable_dhcp')
+# In Nova's network_info these make the config drive say "ask DHCP", or wait
+# for a router's advertisement.
+DHCP_MARKS = (
+    'dhcp_server',
+    'enable_dhcp',
+    'ipv6_address_mode',
+)
 
 
 class NoBridgeError(Exception):
@@ -47,7 +52,7 @@ def _nic(vif: typing.Any) -> str:
         if time.monotonic() > end:
             raise NoBridgeError(
                 f'network {network["label"]} is not there after '
-                f'{BRIDGE_LIMIT_S} s: it is external, has no IPv4 subnet, '
+                f'{BRIDGE_LIMIT_S} s: it is external, has no subnet, '
                 f'or the data plane does not run'
             )
         time.sleep(0.05)
@@ -66,14 +71,9 @@ def _resolvers(vif: typing.Any) -> list[str]:
 
 
 def _static(network_info: typing.Any) -> typing.Any:
-    """The same without DHCP, which nobody serves here, and IPv6."""
+    """The same without DHCP and advertisements, which nobody serves here."""
     fixed = model.NetworkInfo(copy.deepcopy(list(network_info or ())))
     for vif in fixed:
-        vif['network']['subnets'] = [
-            subnet
-            for subnet in vif['network']['subnets']
-            if subnet['version'] == 4
-        ]
         for subnet in vif['network']['subnets']:
             for mark in DHCP_MARKS:
                 subnet['meta'].pop(mark, None)
