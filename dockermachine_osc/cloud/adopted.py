@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import failures, groups, servers
+from dockermachine_osc.cloud import failures, groups, patience, servers
 from dockermachine_osc.record import PREFIX, TAG, Record
 
 if TYPE_CHECKING:
@@ -63,11 +63,15 @@ def everything(connection: Connection) -> list[MachineServer]:
 
 def mark(connection: Connection, server_id: str, record: Record) -> None:
     """Make a server a machine: its record first, then the tag."""
-    with failures.step(f'mark server {server_id}'):
-        connection.compute.set_server_metadata(
-            server_id, **record.to_metadata()
-        )
-        connection.compute.add_tag_to_server(server_id, TAG)
+
+    def write() -> None:
+        with failures.step(f'mark server {server_id}'):
+            connection.compute.set_server_metadata(
+                server_id, **record.to_metadata()
+            )
+            connection.compute.add_tag_to_server(server_id, TAG)
+
+    patience.repeated(write)
 
 
 def unmark(connection: Connection, server_id: str) -> None:

@@ -12,7 +12,9 @@ from dockermachine_osc.cloud import (
     adopted,
     failures,
     groups,
+    patience,
     plan,
+    ports,
     power,
     servers,
     survey,
@@ -69,6 +71,7 @@ class Cloud:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        patience.teach(connection.session)
 
     # ------------------------------------------------------------ identity
 
@@ -170,7 +173,9 @@ class Cloud:
         for tries_left in reversed(range(_GROUP_TRIES)):
             ids = [group] if group else [g.id for g in plan.named_groups]
             try:
-                made = self._create_port(interface, ids, machine_id, name)
+                made = ports.create(
+                    self._connection, interface, ids, machine_id, name
+                )
             except failures.ApiError as error:
                 # Whoever deleted the last machine took the group along.
                 if error.status != _GONE or not group or not tries_left:
@@ -181,35 +186,13 @@ class Cloud:
                 return made, group
         raise AssertionError('the last try returns or raises')
 
-    def _create_port(
-        self,
-        interface: Interface,
-        group_ids: list[str],
-        machine_id: str,
-        name: str,
-    ) -> Port:
-        fixed = [{'ip_address': address} for address in interface.fixed_ips]
-        with failures.step(f'create port {name}'):
-            return self._connection.network.create_port(
-                name=f'docker-machine-{name}',
-                description=mark(machine_id, name),
-                network_id=interface.network_id,
-                security_group_ids=group_ids,
-                **({'fixed_ips': fixed} if fixed else {}),
-            )
-
     def make_floating_ip(
         self, external: Network, port: Port, machine_id: str, name: str
     ) -> Address:
         """Make a floating IP that leads to a port, with one call."""
-        with failures.step(
-            f'create a floating IP from {failures.plain(external.name)}'
-        ):
-            made = self._connection.network.create_ip(
-                floating_network_id=external.id,
-                port_id=port.id,
-                description=mark(machine_id, name),
-            )
+        made = ports.create_floating_ip(
+            self._connection, external, port, mark(machine_id, name)
+        )
         return Address(made.id, str(made.floating_ip_address))
 
     def attach_floating_ip(self, address: FloatingIP, port: Port) -> Address:
@@ -252,10 +235,14 @@ class Cloud:
 
     def write_record(self, server_id: str, record: Record) -> None:
         """Add the record's items to a server's metadata."""
-        with failures.step(f'write the metadata of server {server_id}'):
-            self._connection.compute.set_server_metadata(
-                server_id, **record.to_metadata()
-            )
+
+        def write() -> None:
+            with failures.step(f'write the metadata of server {server_id}'):
+                self._connection.compute.set_server_metadata(
+                    server_id, **record.to_metadata()
+                )
+
+        patience.repeated(write)
 
     # ------------------------------------------------------------ adopting
 

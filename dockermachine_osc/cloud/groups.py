@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from openstack import exceptions as sdk_exceptions
 
-from dockermachine_osc.cloud import failures
+from dockermachine_osc.cloud import failures, patience
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -122,16 +122,21 @@ def ensure(
         group = _create(connection, rules)
     missing = rules.missing_from(group)
     if missing:
-        _add(connection, rules, group.id, missing)
+        patience.repeated(lambda: _add(connection, rules, group.id, missing))
     return str(group.id)
 
 
 def _create(connection: Connection, rules: Rules) -> SecurityGroup:
-    with failures.step('create a security group'):
-        return connection.network.create_security_group(
-            name=rules.group_name,
-            description=f'{DESCRIPTION_PREFIX}{rules}'[:255],
-        )
+    def make() -> SecurityGroup:
+        with failures.step('create a security group'):
+            return connection.network.create_security_group(
+                name=rules.group_name,
+                description=f'{DESCRIPTION_PREFIX}{rules}'[:255],
+            )
+
+    return patience.made_once(
+        make, lambda: next(iter(find(connection, [rules])), None)
+    )
 
 
 def _add(

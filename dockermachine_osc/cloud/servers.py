@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import disks, failures
+from dockermachine_osc.cloud import disks, failures, patience
 from dockermachine_osc.record import TAG, Record, is_machine
 from dockermachine_osc.waiting import Deadline
 
@@ -110,8 +110,16 @@ def create(
     attributes.update({k: v for k, v in optional.items() if v})
     if devices := disks.mapping(request, plan.image.resource):
         attributes['block_device_mapping'] = devices
-    with failures.step(f'create server {request.name}'):
-        return from_sdk(connection.compute.create_server(**attributes))
+
+    def make() -> MachineServer:
+        with failures.step(f'create server {request.name}'):
+            return from_sdk(connection.compute.create_server(**attributes))
+
+    def find() -> MachineServer | None:
+        found = (m for m in machines(connection) if m.record.id == record.id)
+        return next(found, None)
+
+    return patience.made_once(make, find)
 
 
 def _hints(request: CreateRequest, plan: Plan) -> dict[str, Any]:

@@ -174,20 +174,29 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
         body = {'name': name, 'public_key': public_key, 'type': 'ssh'}
         self.things['keypairs'][name] = body
 
-    def on(self, pattern, hook, after=False):
+    def on(self, pattern, hook, after=False, always=False):
         """Call a hook once, before or after the first request that matches.
 
         The hook may raise Refused, or anything that comes of a request.
+
+        :param always: call it at each request that matches.
         """
-        self._hooks.append((re.compile(pattern), hook, after))
+        self._hooks.append((re.compile(pattern), hook, after, always))
 
-    def refuse(self, pattern, status, message='Refused', kind='HTTPError'):
-        self.on(pattern, _raiser(Refused(status, message, kind)))
+    def refuse(
+        self, pattern, status, message='Refused', kind='HTTPError', **options
+    ):
+        refused = _raiser(Refused(status, message, kind))
+        self.on(pattern, refused, **options)
 
-    def lose_answer(self, pattern):
-        """Do what is asked for, and drop the connection."""
+    def forget_hooks(self):
+        """Be well again."""
+        self._hooks.clear()
+
+    def lose_answer(self, pattern, after=True):
+        """Drop the connection, having done what is asked for, or not."""
         error = requests.exceptions.ConnectionError('Connection reset')
-        self.on(pattern, _raiser(error), after=True)
+        self.on(pattern, _raiser(error), after)
 
     def holds(self):
         """Give a copy of everything, to be compared later."""
@@ -225,9 +234,10 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
 
     def _run_hooks(self, line, after):
         for hook in list(self._hooks):
-            pattern, call, when = hook
+            pattern, call, when, always = hook
             if when == after and pattern.search(line):
-                self._hooks.remove(hook)
+                if not always:
+                    self._hooks.remove(hook)
                 call()
 
     def _identity(self, request, path):

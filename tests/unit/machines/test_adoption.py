@@ -140,7 +140,8 @@ class TestTakenBack(adopting.AdoptingTestCase):
 
     def test_last_word_to_the_cloud(self):
         def refuse(*arguments):
-            self.fake.refuse('POST compute .*/metadata', 500, 'Broken')
+            pattern = 'POST compute .*/metadata'
+            self.fake.refuse(pattern, 403, 'Broken')
             return workbench.FACTS
 
         self.useFixture(

@@ -26,21 +26,46 @@ class TestFailure(workbench.MachinesTestCase):
         return raised
 
     def test_each_change_refused(self):
-        answers = ((500, 'Boom'), (403, 'Quota exceeded'), (400, 'No'))
+        answers = ((503, 'Boom'), (403, 'Quota exceeded'), (400, 'No'))
         for pattern in CHANGES:
             for status, message in answers:
-                self.fake.refuse(f'{pattern}$', status, message)
+                self.fake.refuse(f'{pattern}$', status, message, always=True)
                 self.assertTakenBack([message, "failed at '"])
+                self.fake.forget_hooks()
 
     def test_each_conflict(self):
         for pattern in CHANGES:
             self.fake.refuse(f'{pattern}$', 409, 'Quota exceeded', 'OverQuota')
             self.assertTakenBack(['Quota exceeded', 'quota show'])
 
+    def test_each_request_lost(self):
+        """Whether it was carried out cannot be told."""
+        for pattern in CHANGES:
+            if 'rules' in pattern or 'metadata' in pattern:
+                continue  # these do no harm when done twice
+            self.fake.lose_answer(f'{pattern}$', after=False)
+            self.assertTakenBack(["failed at '"])
+
+    def assertMadeOnce(self):
+        self.assertEqual('running', self.create().state)
+        made = self.fake.holds()
+        self.assertTrue(self.delete())
+        self.assertHolds(self.before)
+        for kind in ('servers', 'ports', 'floatingips', 'security-groups'):
+            count = len(made[kind]) - len(self.before[kind])
+            self.assertEqual(1, count, kind)
+
     def test_each_answer_lost(self):
         for pattern in CHANGES:
             self.fake.lose_answer(f'{pattern}$')
-            self.assertTakenBack(["failed at '"])
+            self.assertMadeOnce()
+
+    def test_each_fault_that_passes(self):
+        for pattern in CHANGES:
+            for status in (500, 503):
+                for after in (False, True):
+                    self.fake.refuse(f'{pattern}$', status, after=after)
+                    self.assertMadeOnce()
 
     def test_each_interrupted(self):
         def interrupt():
@@ -123,7 +148,7 @@ class TestFailure(workbench.MachinesTestCase):
     def test_users_address_on_the_users_port_without_a_server(self):
         self.fake.add_port(self.private, name='p')
         self.before = self.fake.holds()
-        self.fake.refuse('POST compute /v2.1/servers$', 500, 'Boom')
+        self.fake.refuse('POST compute /v2.1/servers$', 403, 'Boom')
         self.assertTakenBack(
             ['Boom'], port='p', floating_ip=self.mine['floating_ip_address']
         )

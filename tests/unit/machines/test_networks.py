@@ -80,12 +80,12 @@ class TestInterfaces(NetworksTestCase):
     def test_failure_on_the_way(self):
         """Whatever is made by then is taken back."""
         for what in ('security-groups', 'ports', 'floatingips'):
-            self.fake.refuse(f'POST network .*/{what}$', 500, 'Boom')
+            self.fake.refuse(f'POST network .*/{what}$', 403, 'Boom')
             self.assertBoomed()
 
     def test_failure_at_the_second_port(self):
         pattern = 'POST network .*/ports$'
-        self.fake.on(pattern, lambda: self.fake.refuse(pattern, 500, 'Boom'))
+        self.fake.on(pattern, lambda: self.fake.refuse(pattern, 403, 'Boom'))
         self.assertBoomed()
         self.assertIn(
             'DELETE network /v2.0/ports', ' '.join(self.fake.mutations())
