@@ -144,10 +144,12 @@ class Cloud:
         return [m for resource in found if (m := _marked(resource))]
 
     def open_from(
-        self, server_id: str, address: str, port: int
+        self, server_id: str, address: str, port_id: str, port: int
     ) -> tuple[str, ...]:
         """Give the networks from which a server's groups open a TCP port."""
-        return groups.open_from(self._connection, server_id, address, port)
+        return groups.open_from(
+            self._connection, server_id, address, port_id, port
+        )
 
     # -------------------------------------------------------------- making
 

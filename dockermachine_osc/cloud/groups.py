@@ -157,19 +157,25 @@ def _add(
 
 
 def open_from(
-    connection: Connection, server_id: str, address: str, port: int
+    connection: Connection,
+    server_id: str,
+    address: str,
+    port_id: str,
+    port: int,
 ) -> tuple[str, ...]:
     """Give the networks from which a server's groups open a TCP port.
 
     A rule that names a group instead of a network is given as that.
 
-    :param address: through which, of a server with several interfaces; that
-        of a floating IP stands for all of them.
+    :param address: at which of the server's; it tells the interface and the
+        version of IP.
+    :param port_id: of that interface's port, '' if it is not known, for a
+        floating IP.
     """
     network, version = connection.network, version_of(address)
     with failures.step('read the security groups'):
         ports = list(network.ports(device_id=server_id))
-        ports = [p for p in ports if _has(p, address)] or ports
+        ports = _of(ports, address, port_id)
         if any(not p.is_port_security_enabled for p in ports):
             return (ANYWHERE[version],)
         ids = {g for p in ports for g in p.security_group_ids or ()}
@@ -185,9 +191,14 @@ def open_from(
     return tuple(sorted({_source(r) for r in rules if _opens(r, port)}))
 
 
-def _has(port: Port, address: str) -> bool:
-    fixed = {f['ip_address'] for f in port.fixed_ips or ()}
-    return address in fixed
+def _of(ports: list[Port], address: str, port_id: str) -> list[Port]:
+    """Give the port that an address leads to; all if that is not clear."""
+    fixed = [
+        port
+        for port in ports
+        if address in {f['ip_address'] for f in port.fixed_ips or ()}
+    ]
+    return fixed or [p for p in ports if p.id == port_id] or ports
 
 
 def _opens(rule: SecurityGroupRule, port: int) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -124,6 +125,10 @@ def _without_proxy_exception() -> tuple[str, str | None]:
     from dockermachine_osc import shells
 
     name, value = shells.no_proxy(os.environ, '')
-    host = urllib.parse.urlsplit(os.environ.get('DOCKER_HOST', '')).hostname
+    host = None
+    with contextlib.suppress(ValueError):  # brackets around no IPv6 address
+        host = urllib.parse.urlsplit(
+            os.environ.get('DOCKER_HOST', '')
+        ).hostname
     entries = [e.strip() for e in value.split(',')]
     return name, ','.join(e for e in entries if e and e != host) or None

@@ -138,7 +138,6 @@ _OVERRIDES = {
     'no_floating_ip': ('external_network',),
     'floating_ip': ('no_floating_ip', 'external_network', 'ip_version'),
     'external_network': ('no_floating_ip', 'ip_version'),
-    'ip_version': ('external_network',),
     'engine_source': ('engine_version',),
 }
 
@@ -158,6 +157,9 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
     for option in said:
         for field in _OVERRIDES.get(option, ()):
             values.pop(field, None)
+    if said.get('ip_version') == 6:
+        # Floating IPs are IPv4.
+        values.pop('external_network', None)
     if all('port' in nic for nic in said.get('nics', [{}])):
         # The groups of ports that are there already are as they are.
         for field in ('security_groups', 'allow_cidrs'):

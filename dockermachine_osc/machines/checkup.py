@@ -113,13 +113,15 @@ def _address(patient: Patient) -> str:
 
 
 def _group(patient: Patient) -> str:
-    server = patient.server
+    server, record = patient.server, patient.server.record
     sources = {
-        port: patient.cloud.open_from(server.id, server.record.address, port)
-        for port in (server.record.ssh_port, server.record.engine_port)
+        port: patient.cloud.open_from(
+            server.id, record.address, record.port_id, port
+        )
+        for port in (record.ssh_port, record.engine_port)
     }
     # The command's own default is IPv4.
-    v6 = '--ethertype IPv6 ' if ':' in server.record.address else ''
+    v6 = '--ethertype IPv6 ' if ':' in record.address else ''
     for port, cidrs in sources.items():
         if not cidrs:
             raise _Broken(

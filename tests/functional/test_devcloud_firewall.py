@@ -47,6 +47,10 @@ def listing():
 """
 
     def test_own_ports_pass_and_nothing_is_left(self) -> None:
+        for family in ('ip', 'ip6'):
+            self.assertPasses(family)
+
+    def assertPasses(self, family: str) -> None:
         cloud = own_cloud.Cloud(19990)
         done = subprocess.run(
             [
@@ -56,9 +60,9 @@ def listing():
                 '-ec',
                 'echo "$1" | nft -f -; exec "$2" -c "$3"',
                 'sh',
-                self.RULES,
+                self.RULES.replace('ip filter', f'{family} filter'),
                 sys.executable,
-                self.LISTING + self.PROGRAM,
+                self.LISTING.replace("'ip'", f"'{family}'") + self.PROGRAM,
             ],
             env=cloud.environment,
             capture_output=True,

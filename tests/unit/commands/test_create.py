@@ -246,6 +246,7 @@ class TestDefaults(shell.ShellTestCase):
     def test_what_is_said_makes_others_meaningless(self):
         self.fake.add_port(self.private, name='p')
         self.fake.add_group('g')
+        self.fake.add_network('back', subnets=[])
         address = self.fake.add_floating_ip(self.public)
         fip = address['floating_ip_address']
         for number, (defaults, *options) in enumerate(
@@ -259,6 +260,13 @@ class TestDefaults(shell.ShellTestCase):
                 ({'external_network': 'nope'}, '--no-floating-ip'),
                 ({'no_floating_ip': True}, '--external-network', 'public'),
                 ({'engine_version': '1'}, '--engine-source', 'image'),
+                ({'external_network': 'public'}, '--ip-version', '4'),
+                ({'ip_version': 6}, '--floating-ip', fip),
+                ({'ip_version': '6'}, '--ip-version', '4'),
+                (
+                    *({'network': 'nope'}, '--nic', 'net-id=private,tag=x'),
+                    *('--nic', 'net-id=back', '--no-floating-ip'),
+                ),
             )
         ):
             self.configure(defaults)

@@ -123,6 +123,17 @@ class TestEnv(EnvTestCase):
             found = self.evaluated(text, 'NO_PROXY', NO_PROXY=before)
             self.assertEqual([after], found)
 
+    def test_no_proxy_taken_back_of_ipv6(self):
+        self.setenv('NO_PROXY', 'a,2001:db8::7')
+        for host, after in (
+            ('tcp://[2001:db8::7]:2376', 'a'),
+            ('tcp://[2001', 'a,2001:db8::7'),
+        ):
+            self.setenv('DOCKER_HOST', host)
+            text = self.env('--unset', '--no-proxy')
+            found = self.evaluated(text, 'NO_PROXY', NO_PROXY='x')
+            self.assertEqual([after], found)
+
     def test_what_must_be_said(self):
         self.fails(1, 'Which machine?', 'env')
         self.fails(1, '--unset takes no machine', 'env', '--unset', 'web1')

@@ -77,6 +77,20 @@ class TestInterfaces(NetworksTestCase):
         self.delete()
         self.assertHolds(self.before)
 
+    def test_check_looks_at_the_interface_of_the_address(self):
+        server = self.create(nics=self.nics).server
+        opened = self.cloud.open_from(
+            server.id, server.record.address, server.record.port_id, 2376
+        )
+        self.assertEqual(('0.0.0.0/0',), opened)
+        for address in ('10.22.0.9', server.record.address):
+            self.assertEqual(
+                (),
+                self.cloud.open_from(
+                    server.id, address, self.mine['id'], 2376
+                ),
+            )
+
     def test_failure_on_the_way(self):
         """Whatever is made by then is taken back."""
         for what in ('security-groups', 'ports', 'floatingips'):
@@ -147,6 +161,14 @@ class TestIPv6(NetworksTestCase):
             if rule['direction'] == 'ingress'
         ]
         self.assertEqual([('IPv6', '::/0')] * 2, opened)
+        for there, port in ((('::/0',), 22), ((), 80)):
+            self.assertEqual(
+                there,
+                self.cloud.open_from(machine.server.id, address, '', port),
+            )
+        self.assertEqual(
+            (), self.cloud.open_from(machine.server.id, '10.0.0.1', '', 22)
+        )
         known = self.files.machine('web1').read('known_hosts').decode()
         self.assertTrue(known.startswith(f'{address} ssh-'), known)
 
