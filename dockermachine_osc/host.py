@@ -304,12 +304,24 @@ def _converse(
     channel.shutdown_write()
     stdout = _read_lines(channel, on_line)
     reader.join(_LOGIN_TIMEOUT)
-    status = channel.recv_exit_status()
+    status = _exit_status(channel)
     if status < 0:
         raise errors.HostFailure(
             'The command on the host was killed, or the SSH connection broke'
         )
     return Result(status, stdout, stderr.decode(errors='replace'))
+
+
+def _exit_status(channel: paramiko.Channel) -> int:
+    """Wait for the end of a command that has closed its stdout.
+
+    :raises TimeoutError: if that takes longer than it may be silent.
+    """
+    deadline = Deadline(channel.gettimeout() or 0)
+    for _ in deadline.polls(first=0.01, most=0.5):
+        if channel.exit_status_ready() or channel.closed:
+            return channel.recv_exit_status()
+    raise TimeoutError
 
 
 def _read_lines(

@@ -217,6 +217,8 @@ class Findings:
     :param containers: how many run; None if nobody can tell.
     :param live_restore: whether they survive a restart of the engine.
     :param differs: whether it has other options than it would get.
+    :param hosts_in: the daemon.json to whose "hosts" the engine's port would
+        be added, or ''.
     :param conflict: why the engine cannot be taken over, or ''.
     :param hint: the way out of the conflict.
     """
@@ -231,6 +233,7 @@ class Findings:
     differs: bool
     conflict: str
     hint: str
+    hosts_in: str = ''
 
 
 def findings(exit_code: int, lines: Iterable[str]) -> Findings:
@@ -261,6 +264,7 @@ def findings(exit_code: int, lines: Iterable[str]) -> Findings:
         differs=known.get('options') == 'differ',
         conflict=said.get('failed', [''])[-1],
         hint=said.get('hint', [''])[-1],
+        hosts_in=known.get('hosts', ''),
     )
 
 

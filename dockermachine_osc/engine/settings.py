@@ -14,8 +14,8 @@ from dockermachine_osc import errors
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 
 _PARTS = (
-    *('common', 'install', 'boot', 'disk', 'serve', 'options', 'adopt'),
-    *('packages', 'upgrade', 'main'),
+    *('common', 'install', 'boot', 'disk', 'serve', 'daemonjson'),
+    *('options', 'adopt', 'packages', 'upgrade', 'main'),
 )
 # What a server needs before anybody has logged in.
 _BOOT_PARTS = ('common', 'install', 'boot', 'main')

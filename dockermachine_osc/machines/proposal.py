@@ -264,6 +264,11 @@ def _changes(
         f'let the engine listen on port {request.engine_port} with mutual '
         'TLS: a drop-in of docker.service and /etc/docker-machine'
     )
+    if findings.hosts_in:
+        yield (
+            f'add tcp://0.0.0.0:{request.engine_port} to "hosts" in '
+            f'{findings.hosts_in}, whose rest stays as it is'
+        )
     yield from _additions(request)
     if findings.engine:
         yield 'restart the engine once' + fate(findings)

@@ -150,10 +150,11 @@ class DockerThereTest(servers.ServerTest):
     def _daemon_json_with_hosts(self) -> None:
         # As those do who set hosts there: Debian's unit names one, too.
         self.server.write(_CONF, '[Service]\nExecStart=\nExecStart=dockerd\n')
-        self._restart({**_DAEMON_JSON, 'hosts': ['fd://']})
+        listener = 'tcp://127.0.0.1:2375'
+        self._restart({**_DAEMON_JSON, 'hosts': ['fd://', listener]})
         said = self._refused()
-        self.assertIn(f'{_JSON} sets "hosts"', said)
-        self.assertIn(f'take "hosts" out of {_JSON}', said)
+        self.assertIn(f'{listener} already: "hosts" in {_JSON}', said)
+        self.assertIn('take that out first', said)
         self.server.run('rm', _CONF)
         self._restart(_DAEMON_JSON)
 

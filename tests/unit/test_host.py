@@ -283,6 +283,16 @@ class TestRun(HostTestCase):
         )
         self.assertIn('nothing for 0.1 s', str(error))
 
+    def test_command_that_closes_its_output_and_runs_on(self):
+        def play(channel, server):
+            channel.recv(1)
+            channel.shutdown_write()
+
+        error = self.assertRaises(
+            errors.HostFailure, self.play, play, timeout=0.1
+        )
+        self.assertIn('nothing for 0.1 s', str(error))
+
     def test_connection_breaks(self):
         def play(channel, server):
             channel.recv(1)

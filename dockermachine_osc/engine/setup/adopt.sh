@@ -40,6 +40,7 @@ look_at_engine() {
     require_version
     check_unit
     check_daemon_json
+    [ -z "$hosts_in" ] || has_listener || fact hosts "$hosts_in"
     ask_engine
 }
 
@@ -62,6 +63,7 @@ leave() {
     close_firewall
     installed=$(cat "$HOME_DIR/installed" 2>/dev/null)
     state=$(systemctl show -p ActiveState --value docker.service)
+    remove_listener
     rm -f "$ROOT$DROPIN"
     rmdir "$ROOT${DROPIN%/*}" 2>/dev/null
     drop_registries

@@ -213,6 +213,7 @@ configure() {
     ask_engine
     take_over setup.sh
     write_dropin
+    put_listener
     start_engine
     put_registries
     say "ready $(engine_version)"

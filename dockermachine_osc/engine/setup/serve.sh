@@ -15,6 +15,7 @@ serve() {
     ask_engine
     take_over setup.sh settings ca.pem server.pem server-key.pem
     write_dropin
+    put_listener
     engine_version >"$RUN_DIR/version" &
     asked=$!
     start_engine
@@ -197,19 +198,6 @@ config_file() {
     say "$command" | sed -n 's/.* --config-file[= ]\([^ ]*\).*/\1/p'
 }
 
-# The engine refuses to start with an option in its file and as a flag.
-check_daemon_json() {
-    file=$(config_file)
-    file=${file:-/etc/docker/daemon.json}
-    [ -r "$ROOT$file" ] || return 0
-    key=$(tr '\n' ' ' <"$ROOT$file" |
-        grep -oE '"(hosts|tls|tlsverify|tlscacert|tlscert|tlskey)" *:' |
-        head -n 1 | tr -d '": ')
-    [ -z "$key" ] || fail "$EX_CONFLICT" \
-        "$file sets \"$key\", which has to be left to us" \
-        "take \"$key\" out of $file (and restart docker.service to try it)"
-}
-
 # ---- certificates and drop-in ---------------------------------------------
 
 same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
@@ -217,6 +205,7 @@ same() { [ -e "$1" ] && [ -e "$2" ] && [ "$(cat "$1")" = "$(cat "$2")" ]; }
 # take_over NAME...: all are written before the first takes its place; only
 # the engine's next start reads them.
 take_over() {
+    keep_before
     for name in "$@"; do
         [ -s "$stage/$name" ] ||
             fail "$EX_USAGE" "$name is missing in what was handed over"
@@ -235,14 +224,15 @@ take_over() {
 # command without -H listens on the socket only because nothing else is said.
 # 0.0.0.0 is IPv6's any, too, to the engine. Options come before what is ours.
 dropin() {
-    socket=''
-    case " $1" in *' -H'* | *' --host'*) ;; *) socket=' -H unix:///var/run/docker.sock' ;; esac
+    socket=" -H tcp://0.0.0.0:$port"
+    case " $1" in *' -H'* | *' --host'*) ;; *) socket=" -H unix:///var/run/docker.sock$socket" ;; esac
+    [ -z "$hosts_in" ] || socket=''
     cat <<END
 # The engine of machine $machine_id, with mutual TLS on port $port.
 # Made from docker.service; later changes belong into a drop-in of their own.
 [Service]
 ExecStart=
-ExecStart=$1$(with_flags quoted)$socket -H tcp://0.0.0.0:$port --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem --tlskey=/etc/docker-machine/server-key.pem
+ExecStart=$1$(with_flags quoted)$socket --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem --tlskey=/etc/docker-machine/server-key.pem
 END
     [ -z "$(environment)" ] ||
         say 'EnvironmentFile=/etc/docker-machine/environment'
@@ -281,6 +271,7 @@ replace_dropin() {
 }
 
 put_back() {
+    restore_before
     [ "$written" = yes ] || return 0
     if [ -e "$RUN_DIR/dropin.before" ]; then
         cat "$RUN_DIR/dropin.before" >"$ROOT$DROPIN"
@@ -316,6 +307,7 @@ start_engine() {
         systemctl -q enable docker.service 2>/dev/null
     listening || start_failed
     fingerprint >"$HOME_DIR/applied"
+    rm -rf "$RUN_DIR/before"
 }
 
 restart_or_start() {
@@ -330,7 +322,18 @@ restart_or_start() {
         systemctl reset-failed docker.service docker.socket 2>/dev/null
         systemctl start docker.service
         ;;
-    esac 2>"$RUN_DIR/systemctl" || start_failed
+    esac 2>"$RUN_DIR/systemctl" || start_with_socket || start_failed
+}
+
+# A docker.socket that was masked for a while runs, but has nothing to pass on
+# until it is started anew; it refuses that while the engine tries.
+start_with_socket() {
+    journal_of_last_try | grep -q 'no sockets found via socket activation' ||
+        return
+    step 'starting docker.socket anew'
+    systemctl stop docker.service docker.socket 2>/dev/null
+    systemctl reset-failed docker.service docker.socket 2>/dev/null
+    systemctl start docker.socket docker.service 2>"$RUN_DIR/systemctl"
 }
 
 # An engine that ran before runs again as it did; its containers wait for it.
