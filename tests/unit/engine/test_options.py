@@ -9,7 +9,9 @@ from dockermachine_osc import errors
 from dockermachine_osc.engine import options
 
 Options = options.EngineOptions
-TEXT = strategies.text().filter(lambda t: t.isprintable() and t)
+TEXT = strategies.text(
+    strategies.characters().filter(str.isprintable), min_size=1
+)
 
 
 class CheckTest(base.BaseTestCase):
