@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dockermachine_osc import errors, nics
-from dockermachine_osc.engine.options import NO_OPTIONS, EngineOptions
+from dockermachine_osc.engine.options import NO_OPTIONS, EngineOptions, flag
 from dockermachine_osc.record import VALUE_LIMIT
 from dockermachine_osc.store import check_name
 
@@ -132,6 +132,12 @@ class CreateRequest:
                 )
 
     def _check_placement(self) -> None:
+        flags = {flag(opt) for opt in self.engine_options.opts}
+        if self.data_volume and 'data-root' in flags:
+            raise errors.InvalidRequest(
+                '--data-volume contradicts --engine-opt data-root: it is for '
+                'what stands in /var/lib/docker'
+            )
         if self.volume_type and not (
             self.boot_from_volume or self.data_volume
         ):

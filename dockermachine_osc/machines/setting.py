@@ -11,14 +11,16 @@ from dockermachine_osc import engine, errors
 from dockermachine_osc.engine.options import PROXIES, flag
 from dockermachine_osc.machines import access, errand, provision
 from dockermachine_osc.machines.proposal import fate
+from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.engine import EngineOptions, Handover
     from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
-    from dockermachine_osc.waiting import Deadline
 
+#: Seconds to take options back that have used up the time.
+_WAY_BACK = 120
 _V = TypeVar('_V')
 
 
@@ -123,8 +125,10 @@ def change(
     way_in = access.of(server.record.access)
     try:
         way_in.prove(server.record, folder, done.outcome, deadline)
-    except errors.EngineFailure as error:
-        _hand_over(told.options, server, folder, deadline, steps)
+    except errors.MachineError as error:
+        steps.begin('Handing over the former options')
+        again = Deadline(_WAY_BACK)
+        _hand_over(told.options, server, folder, again, steps)
         error.message += '\nIt has its former options again.'
         raise
     return True

@@ -5,6 +5,7 @@ import base64
 import io
 import tarfile
 
+import fixtures
 from oslotest import base
 
 from dockermachine_osc import engine, errors, host, pki, store
@@ -137,6 +138,13 @@ class TestCreate(workbench.MachinesTestCase):
                 lambda options=options: self.create(engine_options=options),
             )
 
+    def test_two_places_for_the_data(self):
+        options = Options(opts=('data-root=/mnt/data',))
+        self.assertRefuses(
+            '--data-volume contradicts --engine-opt data-root',
+            lambda: self.create(engine_options=options, data_volume=10),
+        )
+
     def test_provision_brings_what_never_arrived(self):
         self.guest.failures['run'] = errors.HostFailure('Broken')
         self.assertRaises(
@@ -193,12 +201,20 @@ class TestSet(workbench.MachinesTestCase):
         self.assertIn('need not restart', self.told.notes[-1])
 
     def test_no_answer_afterwards(self):
-        self.guest.failures['wait_ready'] = engine.EngineTimeout('Nobody')
+        """The way back has time of its own."""
+
+        def wait_ready(*arguments):
+            self.clock.sleep(60)
+            raise engine.EngineTimeout('Nobody')
+
+        path = 'dockermachine_osc.engine.wait_ready'
+        self.useFixture(fixtures.MonkeyPatch(path, wait_ready))
         error = self.assertRaises(
             errors.EngineFailure, self.set, Options(opts=('debug',))
         )
         self.assertIn('former options again', str(error))
         self.assertEqual(SECRET, self.handed_over())
+        self.assertIn('configure "$d" 120', self.guest.parcels[-1][0])
 
     def test_refused_by_the_engine(self):
         run = self.guest.run
