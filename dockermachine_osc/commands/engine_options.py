@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from osc_lib.cli import parseractions
@@ -39,11 +40,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         '<key=value>',
         'Label of the engine (repeat for several)',
     )
-    _add_pairs(
-        parser,
+    parser.add_argument(
         '--engine-env',
-        '<key=value>',
-        'Variable in the environment of the engine (repeat for several)',
+        metavar='<key[=value]>',
+        action=_Variable,
+        help='Variable in the environment of the engine; without a value it '
+        'is the one that you have, which keeps a secret off the command line '
+        '(repeat for several)',
     )
     _add_list(
         parser,
@@ -116,6 +119,26 @@ def _add_list(
     parser: argparse.ArgumentParser, name: str, metavar: str, text: str
 ) -> None:
     parser.add_argument(name, metavar=metavar, action='append', help=text)
+
+
+class _Variable(parseractions.KeyValueAction):
+    """Takes the value from our own environment if none is given."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        if isinstance(values, str) and '=' not in values:
+            if values not in os.environ:
+                parser.error(
+                    f"argument {option_string}: '{values}' is not set here; "
+                    'give key=value'
+                )
+            values = f'{values}={os.environ[values]}'
+        super().__call__(parser, namespace, values, option_string)
 
 
 def pairs(value: object) -> dict[str, str]:

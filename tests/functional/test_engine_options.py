@@ -194,10 +194,11 @@ class LifeTest(OptionsTest):
         script.write_text(_POST_SCRIPT)
         ca = self.here.home / 'ca.crt'
         ca.write_bytes(self.ca.certificate)
+        self.here.env['TOKEN'] = f'{_EVIL}env-s3cret'
         self.machine = self.create(
             name,
             *('--engine-label', f'evil={_EVIL}', '--engine-label', 'rack=7'),
-            *('--engine-env', f'TOKEN={_EVIL}env-s3cret'),
+            *('--engine-env', 'TOKEN'),
             *('--engine-registry-mirror', _MIRROR),
             *('--engine-insecure-registry', 'reg.example.com:5000'),
             *('--engine-opt', 'live-restore', '--engine-opt', 'mtu=1400'),

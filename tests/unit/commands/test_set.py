@@ -60,6 +60,15 @@ class TestCreate(OptionsTestCase):
         self.assertEqual('#!/bin/sh\n', self.handed_over('post-script'))
         self.assertNotIn('s3cret', ran.stdout + ran.stderr)
 
+    def test_a_variable_that_is_not_on_the_command_line(self):
+        self.setenv('TOKEN', 's3cret=x')
+        self.succeeds(
+            *('create', 'web1', '--engine-env', 'TOKEN'),
+            *('--engine-env', 'EMPTY='),
+        )
+        expected = {'TOKEN': 's3cret=x', 'EMPTY': ''}
+        self.assertEqual(expected, self.options().env)
+
     def test_defaults_for_a_cloud(self):
         self.configure(
             {
@@ -111,7 +120,7 @@ class TestCreate(OptionsTestCase):
             self.fails(1, words, 'adopt', 'web1', *options)
         for words, *options in (
             ('key=value', '--engine-label', 'x'),
-            ('key=value', '--engine-env', 'x'),
+            ("'UNSET' is not set here", '--engine-env', 'UNSET'),
             ('key=value', '--registry-ca', 'x'),
         ):
             self.fails(2, words, 'create', 'web1', *options)
