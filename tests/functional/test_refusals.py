@@ -124,7 +124,7 @@ class RequestTest(RefusalTest):
 
     def test_exit_code_2_for_wrong_usage(self) -> None:
         for options in (
-            ('--network', 'private', '--port', 'p'),
+            ('--network', 'private', '--nic', 'none'),
             ('--floating-ip', '192.0.2.1', '--no-floating-ip'),
             ('--engine-port', '70000'),
         ):

@@ -71,13 +71,14 @@ class Seeder:
         """Everything; raises what the SDK raises."""
         self._identities()
         public = self._external_network()
-        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
             tasks = [
                 pool.submit(task)
                 for task in (
                     self._flavors,
                     self._images,
-                    lambda: self._project_networks(public),
+                    lambda: self._demo_networks(public),
+                    lambda: self._tight_networks(public),
                 )
             ]
         for task in tasks:
@@ -167,9 +168,8 @@ class Seeder:
         )
         return network
 
-    def _project_networks(self, public: Any) -> None:
+    def _demo_networks(self, public: Any) -> None:
         demo = self._connect(self._users['demo']).network
-        tight = self._connect(self._users['tight']).network
         routed = _make_network(demo, 'private', self._settings.private_cidr)
         _make_router(demo, 'router1', public, routed)
         _make_network(demo, 'backend', self._settings.backend_cidr)
@@ -180,6 +180,9 @@ class Seeder:
             self._settings.dual_ipv6_cidr,
         )
         _make_network(demo, 'ipv6', self._settings.ipv6_cidr)
+
+    def _tight_networks(self, public: Any) -> None:
+        tight = self._connect(self._users['tight']).network
         routed = _make_network(tight, 'tight-net', self._settings.tight_cidr)
         _make_router(tight, 'tight-router', public, routed)
 
