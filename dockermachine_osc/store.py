@@ -375,6 +375,18 @@ class MachineFolder:
             elif self.path.exists():
                 shutil.rmtree(self.path)
 
+    def rename(self, name: str) -> MachineFolder:
+        """Give the folder another name, which none has yet.
+
+        :raises InvalidRequest: no machine can have that name.
+        :raises StoreFailure: it cannot be renamed.
+        """
+        renamed = MachineFolder(self._scope, check_name(name))
+        with files.explained(f'rename {self.path}'):
+            # Fails where something is already: rename(2), ENOTEMPTY.
+            self.path.rename(renamed.path)
+        return renamed
+
     def _file(self, filename: str) -> Path:
         if filename in ('', '.', '..') or Path(filename).name != filename:
             raise InvalidRequest(f'{filename!r} is not the name of a file.')

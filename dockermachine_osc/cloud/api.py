@@ -246,6 +246,25 @@ class Cloud:
 
         patience.repeated(write)
 
+    def rename_server(self, server_id: str, name: str) -> None:
+        """Give a server another name."""
+        with failures.step(f'rename server {server_id}'):
+            self._connection.compute.update_server(server_id, name=name)
+
+    def mark_anew(self, resource: Marked, name: str) -> None:
+        """Write a machine's new name into the mark of what it owns."""
+        network = self._connection.network
+        text = mark(resource.machine_id, name)
+        with failures.step(f'mark {resource.kind} {resource.label}'):
+            if resource.kind == 'port':
+                network.update_port(
+                    resource.id,
+                    name=f'docker-machine-{name}',
+                    description=text,
+                )
+            else:
+                network.update_ip(resource.id, description=text)
+
     # ------------------------------------------------------------ adopting
 
     def find_server(self, wanted: str) -> MachineServer:

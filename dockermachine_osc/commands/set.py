@@ -27,12 +27,15 @@ _UNSET = {
 
 
 class SetMachine(each.ForEach):
-    """Change the options of the engine of machine(s)
+    """Change the name of a machine, or the engine's options of machine(s)
 
-    What is not named stays. The engine is asked first: what it refuses
-    changes nothing. It is restarted only if something changes, which is said
-    before; if it does not start with the new options, it runs again with the
-    old ones. See what is set with engine show.
+    What is not named stays. A new name is that of the server; the host, and
+    a Docker context that is there, keep theirs.
+
+    The engine is asked first: what it refuses changes nothing. It is
+    restarted only if something changes, which is said before; if it does not
+    start with the new options, it runs again with the old ones. See what is
+    set with engine show.
     """
 
     verb = 'set'
@@ -40,6 +43,9 @@ class SetMachine(each.ForEach):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--name', metavar='<name>', help='New name of the machine'
+        )
         engine_options.add_options(parser)
         for name, (metavar, what) in _UNSET.items():
             parser.add_argument(
@@ -64,17 +70,24 @@ class SetMachine(each.ForEach):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Change each, once all that was given makes sense."""
         self._changes = _changes(vars(parsed_args))
+        if parsed_args.name and len(parsed_args.machines) > 1:
+            raise InvalidRequest('--name is for one machine')
         super().take_action(parsed_args)
 
     def one(self, name: str, parsed_args: argparse.Namespace) -> str:
         """Change one machine."""
-        done = self.machines.set_options(
-            name, self._changes, self.reporter, parsed_args.timeout
-        )
+        done = False
+        if parsed_args.name:
+            done = self.machines.rename(name, parsed_args.name)
+            name = parsed_args.name
+        if self._changes:
+            done |= self.machines.set_options(
+                name, self._changes, self.reporter, parsed_args.timeout
+            )
         return '' if done else f"Machine '{name}' is as it should be"
 
 
-def _changes(values: dict[str, Any]) -> Changes:
+def _changes(values: dict[str, Any]) -> Changes | None:
     from dockermachine_osc.engine.options import NO_OPTIONS
     from dockermachine_osc.machines.setting import Changes
     from dockermachine_osc.request import check_pems
@@ -95,9 +108,11 @@ def _changes(values: dict[str, Any]) -> Changes:
         registry_cas=frozenset(values['unset_registry_ca']),
     )
     if changes == Changes(given=NO_OPTIONS):
+        if values['name']:
+            return None
         raise InvalidRequest(
             'Nothing was said that is to be set',
-            'Name it: '
+            'Name it: --name, '
             + ', '.join(
                 f'--{n.replace("_", "-")}' for n in engine_options.NAMES
             )

@@ -7,19 +7,15 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import errors, store
+from dockermachine_osc import errors
 from dockermachine_osc.cloud.api import only
-from dockermachine_osc.machines import asking, contexting, leftovers
+from dockermachine_osc.machines import asking, contexting, renaming
+from dockermachine_osc.machines.deletion import Deletion
 from dockermachine_osc.machines.machine import (
     Machine,
     has_keys,
     local_facts,
     local_record,
-)
-from dockermachine_osc.machines.removal import (
-    owners,
-    remove_from_cloud,
-    remove_locally,
 )
 from dockermachine_osc.report import Named, Silence, Steps
 from dockermachine_osc.waiting import Deadline
@@ -162,24 +158,26 @@ class Machines:
         if found := self._cloud.find(name):
             server = only(found, name)
             name = server.name
-        with self._local_lock(name):
-            if server and server.record.server_stays and not with_server:
-                steps = Steps(reporter or Silence())
-                self._leave(server, timeout, steps, host=not leave_host)
-                return True
-            notes = leftovers.made_for(self._cloud, self._files, server)
-            ids = owners(self._cloud, name, server)
-            if not ids:
-                return self._forget(name)
-            for machine_id in ids:
-                own = server if _is(server, machine_id) else None
-                remove_from_cloud(
-                    self._cloud, machine_id, own, Deadline(timeout)
-                )
-                self._remove_locally(name, machine_id)
-        for note in notes:
-            (reporter or Silence()).note(note)
-        return True
+        here = Deletion(
+            self._cloud,
+            self._files,
+            self._contexts,
+            timeout,
+            reporter or Silence(),
+        )
+        return here.delete(
+            name, server, with_server=with_server, leave_host=leave_host
+        )
+
+    def rename(self, name: str, new_name: str) -> bool:
+        """Give a machine another name; tell whether it had another.
+
+        :raises NameTaken: if something else has that name.
+        """
+        server = self.get(name).server
+        renamed = renaming.rename(self._cloud, self._files, server, new_name)
+        self.show(server.id)
+        return renamed
 
     def start(self, name: str, timeout: float) -> bool:
         """Start a machine and wait for its engine; tell whether it was off.
@@ -336,7 +334,7 @@ class Machines:
     def _machine(self, server: MachineServer) -> Machine:
         """Put the cloud's and the workstation's knowledge together."""
         with contextlib.suppress(errors.MachineError):
-            folder = self._files.machine(server.name)
+            folder = renaming.follow(self._files, server)
             local = local_record(folder) if folder.exists() else {}
             ours = local.get('id') == server.record.id
             if ours and has_keys(folder, server.record.access):
@@ -370,53 +368,3 @@ class Machines:
         if fresh != known:
             folder.save(fresh)
         contexting.refresh(self._contexts, folder, server.record)
-
-    @contextlib.contextmanager
-    def _local_lock(self, name: str) -> Iterator[None]:
-        """Lock a machine's files; names of other tools' making have none."""
-        try:
-            store.check_name(name)
-        except errors.InvalidRequest:
-            yield
-            return
-        with self._files.lock(name, wait=False):
-            yield
-
-    def _forget(self, name: str) -> bool:
-        """Remove what is only local; tell whether there was anything."""
-        self._cloud.remove_unused_groups()
-        folder = self._files.machine(name)
-        there = folder.exists()
-        machine_id = str(local_record(folder).get('id') or '')
-        remove_locally(folder, self._contexts, machine_id)
-        return there
-
-    def _leave(
-        self,
-        server: MachineServer,
-        timeout: float,
-        steps: Steps,
-        *,
-        host: bool,
-    ) -> None:
-        """Take back what adopting has changed; the server stays."""
-        from dockermachine_osc.machines import adoption
-
-        folder = self._files.machine(server.name)
-        adoption.leave(
-            self._cloud, server, folder, Deadline(timeout), steps, host=host
-        )
-        self._remove_locally(server.name, server.record.id)
-
-    def _remove_locally(self, name: str, machine_id: str) -> None:
-        """Remove the local files, if they are of this very machine."""
-        try:
-            folder = self._files.machine(name)
-        except errors.InvalidRequest:
-            return
-        if local_record(folder).get('id') in (machine_id, None):
-            remove_locally(folder, self._contexts, machine_id)
-
-
-def _is(server: MachineServer | None, machine_id: str) -> bool:
-    return server is not None and server.record.id == machine_id

@@ -75,6 +75,8 @@ class Nova:
         if what == 'action':
             ((action, arguments),) = request.json().items()
             return self._act(server, action, arguments)
+        if request.method == 'PUT':
+            server |= request.json()['server']
         if request.method == 'DELETE':
             server['OS-EXT-STS:task_state'] = 'deleting'
             server['_steps'] = [server['status'], 'gone']

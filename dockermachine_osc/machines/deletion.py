@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""delete: of what was made here, of what was adopted, of what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors, store
+from dockermachine_osc.machines import leftovers, removal
+from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.report import Steps
+from dockermachine_osc.waiting import Deadline
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.report import Reporter
+    from dockermachine_osc.store import Scope
+
+
+@dataclasses.dataclass(frozen=True)
+class Deletion:
+    """Who deletes, where, and for how many seconds at most."""
+
+    cloud: Cloud
+    files: Scope
+    contexts: Contexts
+    timeout: float
+    reporter: Reporter
+
+    def delete(
+        self,
+        name: str,
+        server: MachineServer | None,
+        *,
+        with_server: bool,
+        leave_host: bool,
+    ) -> bool:
+        """Delete a machine with all that it owns; see Machines.delete.
+
+        :param server: None if there is none of that name any more.
+        :returns: whether there was anything to delete.
+        """
+        with _locked(self.files, name):
+            if server and server.record.server_stays and not with_server:
+                self._leave(server, host=not leave_host)
+                return True
+            notes = leftovers.made_for(self.cloud, self.files, server)
+            ids = removal.owners(self.cloud, name, server)
+            for machine_id in ids:
+                own = server if _is(server, machine_id) else None
+                removal.remove_from_cloud(
+                    self.cloud, machine_id, own, Deadline(self.timeout)
+                )
+                self._remove_locally(name, machine_id)
+            there = bool(ids) or self._forget(name)
+        for note in notes:
+            self.reporter.note(note)
+        return there
+
+    def _leave(self, server: MachineServer, *, host: bool) -> None:
+        """Take back what adopting has changed; the server stays."""
+        from dockermachine_osc.machines import adoption
+
+        adoption.leave(
+            self.cloud,
+            server,
+            self.files.machine(server.name),
+            Deadline(self.timeout),
+            Steps(self.reporter),
+            host=host,
+        )
+        self._remove_locally(server.name, server.record.id)
+
+    def _forget(self, name: str) -> bool:
+        """Remove what is only local; tell whether there was anything."""
+        self.cloud.remove_unused_groups()
+        folder = self.files.machine(name)
+        there = folder.exists()
+        machine_id = str(local_record(folder).get('id') or '')
+        removal.remove_locally(folder, self.contexts, machine_id)
+        return there
+
+    def _remove_locally(self, name: str, machine_id: str) -> None:
+        """Remove the local files, if they are of this very machine."""
+        try:
+            folder = self.files.machine(name)
+        except errors.InvalidRequest:
+            return
+        if local_record(folder).get('id') in (machine_id, None):
+            removal.remove_locally(folder, self.contexts, machine_id)
+
+
+@contextlib.contextmanager
+def _locked(files: Scope, name: str) -> Iterator[None]:
+    """Lock a machine's files; names of other tools' making have none."""
+    try:
+        store.check_name(name)
+    except errors.InvalidRequest:
+        yield
+        return
+    with files.lock(name, wait=False):
+        yield
+
+
+def _is(server: MachineServer | None, machine_id: str) -> bool:
+    return server is not None and server.record.id == machine_id
