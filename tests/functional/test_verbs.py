@@ -31,6 +31,7 @@ class VerbsTest(base.FunctionalTest):
         self._ca()
         self._server_certificate()
         self._well()
+        self._rename()
         self._power()
         self.here.machine('delete', self.machine, self.other)
 
@@ -183,6 +184,15 @@ class VerbsTest(base.FunctionalTest):
         self.assertIn('1 of 2 machines failed to stop', done.err)
         status = self.here.machine('status', self.other).out
         self.assertEqual('stopped\n', status)
+
+    def _rename(self) -> None:
+        name = self.name('renamed')
+        self.here.machine('set', '--name', name, self.other)
+        env = self.here.machine('env', name).out
+        self.here.run('sh', '-euc', f'{env}\ndocker ps')
+        gone = self.here.machine('show', self.other, code=1)
+        self.assertIn('does not exist', gone.err)
+        self.other = name
 
     def _kill(self) -> None:
         """What a service does as it is stopped tells kill from stop."""
