@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dockermachine_osc import errors
@@ -104,6 +104,17 @@ def resolved(config: str) -> dict[str, str]:
     """Read what `ssh -G` has printed: the last value of each option."""
     pairs = (line.partition(' ')[::2] for line in config.splitlines())
     return {key: value for key, value in pairs if value}
+
+
+def jump(config: Mapping[str, str]) -> str:
+    """Tell what ssh goes through to a host, '' if it goes there itself.
+
+    :param config: from :func:`resolved`.
+    """
+    for option in ('proxyjump', 'proxycommand'):
+        if config.get(option, 'none') != 'none':
+            return config[option]
+    return ''
 
 
 def scp(

@@ -16,6 +16,9 @@ from dockermachine_osc.store import check_name
 
 #: Where an engine can come from, beside the URL of an install script.
 ENGINE_SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
+#: How Docker clients can reach an engine.
+ACCESSES = ('tls', 'ssh')
+DEFAULT_ENGINE_PORT = 2376
 _HOST_NAME = re.compile(r'(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*')
 _USER = re.compile(r'[a-z_][a-z0-9_-]{0,31}')
 _VERSION = re.compile(r'[A-Za-z0-9][A-Za-z0-9.:~+-]{0,63}')
@@ -56,7 +59,8 @@ class CreateRequest:
     ssh_user: str = ''
     ssh_key: Path | None = None
     ssh_port: int = 22
-    engine_port: int = 2376
+    access: str = 'tls'
+    engine_port: int = DEFAULT_ENGINE_PORT
     engine_source: str = 'auto'
     engine_version: str = ''
     engine_options: EngineOptions = NO_OPTIONS
@@ -71,6 +75,12 @@ class CreateRequest:
     def only_own_ports(self) -> bool:
         """Whether no port is to be made, as the user brings them all."""
         return bool(self.nics) and all(nic.port for nic in self.nics)
+
+    @property
+    def open_ports(self) -> tuple[int, ...]:
+        """The TCP ports that have to be open."""
+        engine = (self.engine_port,) if self.access == 'tls' else ()
+        return (self.ssh_port, *engine)
 
     def check(self) -> None:
         """Raise InvalidRequest for what is wrong without asking the cloud."""
@@ -151,7 +161,8 @@ class CreateRequest:
             )
 
     def _check_access(self) -> None:
-        if self.engine_port == self.ssh_port:
+        check_access(self)
+        if self.access == 'tls' and self.engine_port == self.ssh_port:
             raise errors.InvalidRequest(
                 f'--engine-port and --ssh-port are both {self.ssh_port}'
             )
@@ -184,7 +195,8 @@ class AdoptRequest:
     ssh_user: str = ''
     ssh_key: Path | None = None
     ssh_port: int | None = None
-    engine_port: int = 2376
+    access: str = 'tls'
+    engine_port: int = DEFAULT_ENGINE_PORT
     engine_source: str = 'auto'
     engine_version: str = ''
     engine_options: EngineOptions = NO_OPTIONS
@@ -207,8 +219,25 @@ class AdoptRequest:
         for cidr in self.allow_cidrs:
             check_cidr(cidr)
         check_sans(self.tls_sans)
+        check_access(self)
         check_engine(self.engine_source, self.engine_version)
         check_pems(self.engine_options.registry_cas)
+
+
+def check_access(request: CreateRequest | AdoptRequest) -> None:
+    """Raise InvalidRequest for what means nothing to the access."""
+    if request.access not in ACCESSES:
+        raise errors.InvalidRequest(
+            f"--access '{request.access}' is not known",
+            f'Choose one of {", ".join(ACCESSES)}',
+        )
+    if request.access == 'ssh' and (
+        request.tls_sans or request.engine_port != DEFAULT_ENGINE_PORT
+    ):
+        raise errors.InvalidRequest(
+            '--access ssh excludes --engine-port and --tls-san: the engine '
+            'opens no port and has no certificate'
+        )
 
 
 def check_cidr(cidr: str) -> None:

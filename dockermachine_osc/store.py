@@ -253,7 +253,7 @@ class MachineFolder:
     def __init__(self, scope: Scope, name: str) -> None:
         self.name = name
         self.path = scope.path / 'machines' / name
-        self._scope = scope
+        self.scope = scope
 
     def exists(self) -> bool:
         """Whether there is such a folder.
@@ -269,7 +269,7 @@ class MachineFolder:
         :raises StoreFailure: it exists or cannot be made.
         """
         with files.explained(f'make {self.path}'):
-            self._scope.prepare()
+            self.scope.prepare()
             files.make_folder(self.path.parent)
             try:
                 self.path.mkdir(mode=0o700)
@@ -381,7 +381,7 @@ class MachineFolder:
         :raises InvalidRequest: no machine can have that name.
         :raises StoreFailure: it cannot be renamed.
         """
-        renamed = MachineFolder(self._scope, check_name(name))
+        renamed = MachineFolder(self.scope, check_name(name))
         with files.explained(f'rename {self.path}'):
             # Fails where something is already: rename(2), ENOTEMPTY.
             self.path.rename(renamed.path)

@@ -181,7 +181,7 @@ def possible_rules(request: CreateRequest) -> tuple[groups.Rules, ...]:
     """
     if request.security_groups or request.only_own_ports:
         return ()
-    ports = (request.ssh_port, request.engine_port)
+    ports = request.open_ports
     if request.allow_cidrs:
         return (groups.Rules.of(request.allow_cidrs, ports),)
     four, six = groups.ANYWHERE[4], groups.ANYWHERE[6]

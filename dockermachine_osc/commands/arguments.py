@@ -9,7 +9,14 @@ from dockermachine_osc.commands import options
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options on who may reach the engine, and by which names."""
+    """Add the options on who may reach the engine, how, by which names."""
+    parser.add_argument(
+        '--access',
+        choices=('tls', 'ssh'),
+        help='How docker reaches the engine: tls (on a port of its own, with '
+        'certificates) or ssh (through SSH, as whom you log in as; no '
+        'other port is opened) (default: tls)',
+    )
     parser.add_argument(
         '--allow-cidr',
         metavar='<cidr>',

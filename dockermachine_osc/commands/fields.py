@@ -25,7 +25,7 @@ def fields(machine: Machine) -> tuple[Sequence[str], Sequence[Any]]:
         'created_at': server.created,
         'docker_context': machine.context or None,
         'engine_answer': _answer(machine),
-        'engine_port': record.engine_port,
+        'engine_port': record.engine_port if record.access == 'tls' else None,
         'engine_source': record.engine_source,
         'engine_version': _version(machine),
         'flavor': server.flavor,

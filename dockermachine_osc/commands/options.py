@@ -91,6 +91,7 @@ def _pairs(value: object) -> dict[str, str]:
 #: Fields of a CreateRequest that clouds.yaml may set, by the option's name
 #: there, and how to read the value.
 _DEFAULTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    'access': ('access', str),
     'allow_cidr': ('allow_cidrs', _texts),
     'availability_zone': ('availability_zone', str),
     'boot_from_volume': ('boot_from_volume', lambda v: gibibytes(str(v))),
@@ -165,6 +166,7 @@ def request(given: Mapping[str, Any], configured: object) -> CreateRequest:
         for field in ('security_groups', 'allow_cidrs'):
             values.pop(field, None)
     values |= said
+    _drop_meaningless(values, said)
     volumes = {'boot_from_volume', 'data_volume'} & values.keys()
     if not volumes and 'volume_type' not in said:
         # As a default it is for those who ask for a volume.
@@ -195,8 +197,9 @@ def adopt_request(
         for key, value in _configured(configured).items()
         if key in known and not key.startswith('ssh_')
     }
-    values |= {k: v for k, v in given.items() if k in known and v is not None}
     said = {k: v for k, v in given.items() if v is not None}
+    values |= {k: v for k, v in said.items() if k in known}
+    _drop_meaningless(values, said)
     values |= _of_the_engine(said, configured)
     return AdoptRequest(**values)
 
@@ -213,6 +216,13 @@ def _of_the_engine(
         'engine_options': engine_options.gathered(values),
         'post_script': engine_options.post_script(values),
     }
+
+
+def _drop_meaningless(values: dict[str, Any], said: Mapping[str, Any]) -> None:
+    """Drop defaults of the engine's port where it is to have none."""
+    if values.get('access') == 'ssh':
+        for field in {'engine_port', 'tls_sans'} - set(said):
+            values.pop(field, None)
 
 
 def _configured(configured: object) -> dict[str, Any]:

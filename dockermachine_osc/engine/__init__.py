@@ -13,6 +13,7 @@ from dockermachine_osc.engine.client import (
     EngineUnreachable,
     EngineUntrusted,
     ask,
+    read_facts,
     wait_ready,
 )
 from dockermachine_osc.engine.console import ConsoleFacts, read_console
@@ -84,6 +85,7 @@ __all__ = [
     'outcome',
     'progress',
     'read_console',
+    'read_facts',
     'remark',
     'shown_certificate',
     'tls_files',

@@ -82,7 +82,7 @@ def ask(
         raise _classified(error, where) from error
     finally:
         connection.close()
-    return _facts(body, where)
+    return read_facts(body, where)
 
 
 def wait_ready(
@@ -201,7 +201,11 @@ def _unreachable(error: OSError, where: str) -> EngineUnreachable:
     return EngineUnreachable(f'{where} cannot be reached: {text}.')
 
 
-def _facts(body: bytes, where: str) -> EngineFacts:
+def read_facts(body: bytes | str, where: str) -> EngineFacts:
+    """Read what an engine says of itself, as JSON.
+
+    :raises AnswerUnknown: it is something else.
+    """
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

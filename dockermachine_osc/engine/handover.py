@@ -31,6 +31,7 @@ _WORDS = (
 )
 _MAX_LINE = 400
 _MAX_TAIL = 40
+_USER = re.compile(r'[A-Za-z_][A-Za-z0-9._-]{0,31}')
 _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
 
 # What runs as root; it never exits with 1, which is sudo's own. Secrets come
@@ -219,6 +220,8 @@ class Findings:
     :param differs: whether it has other options than it would get.
     :param hosts_in: the daemon.json to whose "hosts" the engine's port would
         be added, or ''.
+    :param running: whether there is an engine that runs.
+    :param member: the user who would be let to the engine's socket, or ''.
     :param conflict: why the engine cannot be taken over, or ''.
     :param hint: the way out of the conflict.
     """
@@ -234,6 +237,8 @@ class Findings:
     conflict: str
     hint: str
     hosts_in: str = ''
+    running: bool = False
+    member: str = ''
 
 
 def findings(exit_code: int, lines: Iterable[str]) -> Findings:
@@ -249,6 +254,7 @@ def findings(exit_code: int, lines: Iterable[str]) -> Findings:
         raise _failure(exit_code, said)
     engine = known.get('engine', 'none')
     containers = known.get('containers', '')
+    member = known.get('member', '')
     return Findings(
         distribution=known.get('distribution', ''),
         engine='' if engine == 'none' else engine,
@@ -265,6 +271,8 @@ def findings(exit_code: int, lines: Iterable[str]) -> Findings:
         conflict=said.get('failed', [''])[-1],
         hint=said.get('hint', [''])[-1],
         hosts_in=known.get('hosts', ''),
+        running=known.get('state') == 'active',
+        member=member if _USER.fullmatch(member) else '',
     )
 
 

@@ -12,10 +12,12 @@ from dockermachine_osc import errors
 
 #: Kinds of source besides the URL of an install script.
 SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
+#: On a TCP port with mutual TLS, or on its socket and through SSH.
+ACCESSES = ('tls', 'ssh')
 
 _PARTS = (
-    *('common', 'install', 'boot', 'disk', 'serve', 'daemonjson'),
-    *('options', 'adopt', 'packages', 'upgrade', 'main'),
+    *('common', 'install', 'boot', 'disk', 'serve', 'daemonjson', 'tls'),
+    *('ssh', 'options', 'adopt', 'packages', 'upgrade', 'main'),
 )
 # What a server needs before anybody has logged in.
 _BOOT_PARTS = ('common', 'install', 'boot', 'main')
@@ -35,6 +37,7 @@ class EngineSettings:
     :param source: one of :data:`SOURCES`, or the URL of an install script.
     :param version: the engine's version or its beginning; empty for any.
     :param port: where the engine answers with mutual TLS.
+    :param access: how clients reach the engine, one of :data:`ACCESSES`.
     :param data_disk: size in GiB of an empty disk for what the engine
         stores; 0 for none.
     :param imported: the machine was one of Docker Machine, whose drop-in
@@ -46,6 +49,7 @@ class EngineSettings:
     source: str = 'auto'
     version: str = ''
     port: int = 2376
+    access: str = 'tls'
     data_disk: int = 0
     imported: bool = False
 
@@ -64,6 +68,8 @@ class EngineSettings:
             )
         if not 0 < self.port < 65536:
             raise errors.InvalidRequest(f'{self.port} is no TCP port.')
+        if self.access not in ACCESSES:
+            raise errors.InvalidRequest(f'{self.access!r} is no access.')
 
     def render(
         self, public_key: str = '', hold: int = 0, *, defer: bool = False

@@ -12,12 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
+from dockermachine_osc.machines.endpoint import SSH
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import MachineServer
-    from dockermachine_osc.engine import EngineFacts, Outcome
+    from dockermachine_osc.cloud.groups import Rules
+    from dockermachine_osc.engine import EngineFacts, Findings, Outcome
     from dockermachine_osc.machines.checkup import Patient
+    from dockermachine_osc.machines.errand import Way
     from dockermachine_osc.record import Record
+    from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder
     from dockermachine_osc.waiting import Deadline
 
@@ -82,6 +86,17 @@ class Access(abc.ABC):
         """Tell whether `provision` has nothing to do."""
 
     @abc.abstractmethod
+    def proposed(
+        self, way: Way, findings: Findings, request: AdoptRequest
+    ) -> tuple[Rules | None, Sequence[str]]:
+        """Tell what adopting a server changes for it.
+
+        :returns: the rules of a security group to add, and the changes on
+            the host, in words.
+        :raises InvalidRequest: if it would lead to nothing.
+        """
+
+    @abc.abstractmethod
     def checks(self) -> Mapping[str, Callable[[Patient], str]]:
         """Give the links that `check` tries, in their order."""
 
@@ -98,8 +113,11 @@ class Access(abc.ABC):
 
 def of(name: str) -> Access:
     """Give the access of that name, as in a record."""
-    del name  # there is one so far
-    # Late, as it is heavy and most commands need none.
+    # Late, as they are heavy and most commands need none.
+    if name == SSH:
+        from dockermachine_osc.machines.ssh_access import SshAccess
+
+        return SshAccess()
     from dockermachine_osc.machines.tls_access import TlsAccess
 
     return TlsAccess()

@@ -13,10 +13,10 @@ from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import (
     access,
     contexting,
-    endpoint,
     errand,
     provision,
     removal,
+    ssh_entries,
 )
 from dockermachine_osc.machines.machine import local_facts, local_record
 from dockermachine_osc.record import ADOPTED, Record, new_machine_id
@@ -50,7 +50,7 @@ def adopt(
     if folder.exists() and not proposal.server.record.id:
         # Left by a machine of that name that is gone.
         ours = str(local_record(folder).get('id') or '')
-        removal.remove_locally(folder, contexts, ours)
+        removal.remove_locally(folder, contexts, ours, steps)
     with _taken_back(cloud, contexts, proposal, folder, steps):
         server = _prepare(cloud, folder, request, proposal, steps)
         server = provision.make_ready(
@@ -104,7 +104,9 @@ def _leave_host(
             f'Start it first: openstack docker machine start {name}; '
             + ways_out,
         )
-    settings = engine.EngineSettings(machine_id=record.id)
+    settings = engine.EngineSettings(
+        machine_id=record.id, access=record.access
+    )
     parcel = engine.visit('leave', settings)
     steps.begin('Taking the changes on the host back')
     try:
@@ -133,6 +135,7 @@ def _prepare(
     record = Record(
         id=str(local_record(folder)['id']),
         origin=ADOPTED,
+        access=request.access,
         address=way.address,
         engine_port=request.engine_port,
         engine_source=request.engine_source,
@@ -155,7 +158,7 @@ def _prepare(
 def _make_keys(
     folder: MachineFolder, request: AdoptRequest, name: str
 ) -> None:
-    secrets = access.of(endpoint.TLS).secrets(name)
+    secrets = access.of(request.access).secrets(name)
     folder.create()
     key = request.ssh_key
     folder.save(
@@ -175,6 +178,7 @@ def _keep(
     steps: Steps,
 ) -> None:
     folder.save(local_record(folder) | local_facts(server))
+    ssh_entries.offer(folder, steps)
     if request.context and not contexting.name_of(folder):
         contexting.offer(contexts, folder, server.record, cloud.name, steps)
 
@@ -199,7 +203,7 @@ def _taken_back(
             raise
         steps.begin('Taking the changes back')
         problem = _undo(cloud, proposal, folder, steps)
-        removal.remove_locally(folder, contexts, '')
+        removal.remove_locally(folder, contexts, '', steps)
         if isinstance(error, errors.MachineError):
             error.message = (
                 f"Server '{proposal.server.name}' was not adopted: "

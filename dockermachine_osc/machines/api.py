@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
 from dockermachine_osc.cloud.api import only
-from dockermachine_osc.machines import asking, contexting, renaming
+from dockermachine_osc.machines import (
+    asking,
+    contexting,
+    renaming,
+    ssh_entries,
+)
 from dockermachine_osc.machines.deletion import Deletion
 from dockermachine_osc.machines.machine import (
     Machine,
@@ -368,3 +373,5 @@ class Machines:
         if fresh != known:
             folder.save(fresh)
         contexting.refresh(self._contexts, folder, server.record)
+        if ssh_entries.is_listed(folder):
+            ssh_entries.refresh(self._files.root)

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, pki, store
-from dockermachine_osc.machines import errand, moving
+from dockermachine_osc.machines import endpoint, errand, moving
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -36,6 +36,7 @@ def show(
     :param timeout: seconds for the engine; without it, two are shown.
     :raises StoreFailure: if the files are not here.
     """
+    _check_access(server)
     found = [
         Shown(CA, pki.facts(folder.read(store.CA))),
         Shown(CLIENT, pki.facts(folder.read(store.CERT))),
@@ -67,6 +68,7 @@ def renew(
 
     :raises StoreFailure: if the CA's key is not on this workstation.
     """
+    _check_access(server)
     authority = _authority(folder, server, anew=CA in roles)
     fresh = {store.CA: authority.certificate, store.CA_KEY: authority.key}
     if roles & {CA, CLIENT}:
@@ -81,6 +83,15 @@ def renew(
     record = described(record, folder)
     cloud.write_record(server.id, record)
     return dataclasses.replace(server, record=record)
+
+
+def _check_access(server: MachineServer) -> None:
+    if server.record.access != endpoint.TLS:
+        raise errors.InvalidRequest(
+            f"Machine '{server.name}' has no certificates: docker reaches "
+            'its engine through SSH',
+            'The key of the host and your SSH key take their place',
+        )
 
 
 def described(

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, pki
+from dockermachine_osc import engine, errors, openssh, pki
 from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import access, errand, expiry
 
@@ -112,13 +112,22 @@ def _address(patient: Patient) -> str:
     return address
 
 
-def _group(patient: Patient) -> str:
+def _groups(patient: Patient) -> str:
+    record = patient.server.record
+    return _opened(patient, record.ssh_port, record.engine_port)
+
+
+def _group_of_ssh(patient: Patient) -> str:
+    return _opened(patient, patient.server.record.ssh_port)
+
+
+def _opened(patient: Patient, *ports: int) -> str:
     server, record = patient.server, patient.server.record
     sources = {
         port: patient.cloud.open_from(
             server.id, record.address, record.port_id, port
         )
-        for port in (record.ssh_port, record.engine_port)
+        for port in ports
     }
     # The command's own default is IPv4.
     v6 = '--ethertype IPv6 ' if ':' in record.address else ''
@@ -136,6 +145,8 @@ def _ssh_port(patient: Patient) -> str:
     from dockermachine_osc import host
 
     record = patient.server.record
+    if jump := _jump(patient.way):
+        return f'{record.address} port {record.ssh_port} through {jump}'
     problem = host.probe(record.address, record.ssh_port)
     if problem:
         raise _Broken(
@@ -161,7 +172,9 @@ def _login(patient: Patient) -> str:
 
 
 def _daemon(patient: Patient) -> str:
-    state = _told(patient, 'systemctl is-active docker.service').strip()
+    state = _told(
+        patient, 'systemctl is-active docker.service || true'
+    ).strip()
     if state != 'active':
         name = patient.server.name
         raise _Broken(
@@ -175,12 +188,12 @@ def _daemon(patient: Patient) -> str:
 
 def _told(patient: Patient, command: str) -> str:
     """Run a command on the host and give what it prints."""
-    from dockermachine_osc import host
+    return errand.order(patient.way, patient.folder, command, patient.timeout)
 
-    way = patient.way
-    login = host.Login(way.user, way.key, agent=way.key is None)
-    with host.connect(way.address, way.port, login, way.host_keys) as there:
-        return there.run(command, timeout=patient.timeout).stdout
+
+def _jump(way: Way) -> str:
+    """Give what ssh goes through on a way that is the user's, or ''."""
+    return openssh.jump(errand.configured(way)) if way.users else ''
 
 
 def _skew(stdout: str) -> float:
@@ -213,13 +226,9 @@ def _certificate(patient: Patient) -> str:
 
 def _engine(patient: Patient) -> str:
     record = patient.server.record
+    way_in = access.of(record.access)
     try:
-        answer = engine.ask(
-            record.address,
-            record.engine_port,
-            patient.folder.path,
-            patient.timeout,
-        )
+        answer = way_in.ask(record, patient.folder, patient.timeout)
     except errors.EngineFailure as error:
         error.hint = error.hint or (
             f'openstack docker machine provision {patient.server.name}'
@@ -265,11 +274,21 @@ def _resolved(name: str) -> set[str]:
 TLS_CHECKS: dict[str, _Check] = {
     'server': _server,
     'address': _address,
-    'security group': _group,
+    'security group': _groups,
     'route to SSH': _ssh_port,
     'login': _login,
     'daemon': _daemon,
     'certificate': _certificate,
     'engine': _engine,
     'DNS': _names,
+}
+#: The links of a machine that docker reaches through SSH.
+SSH_CHECKS: dict[str, _Check] = {
+    'server': _server,
+    'address': _address,
+    'security group': _group_of_ssh,
+    'route to SSH': _ssh_port,
+    'login': _login,
+    'daemon': _daemon,
+    'docker over SSH': _engine,
 }

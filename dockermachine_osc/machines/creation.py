@@ -14,9 +14,9 @@ from dockermachine_osc.machines import (
     access,
     bringup,
     contexting,
-    endpoint,
     errand,
     removal,
+    ssh_entries,
 )
 from dockermachine_osc.machines.draft import Draft, engine_settings
 from dockermachine_osc.machines.machine import local_facts, local_record
@@ -100,7 +100,7 @@ def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
 def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     """Make the keys: they are on disk before anything needs them."""
     machine_id = new_machine_id()
-    way_in = access.of(endpoint.TLS)
+    way_in = access.of(request.access)
     secrets = way_in.secrets(request.name)
     if not request.key_name:
         ssh_key = pki.new_ssh_key(f'docker-machine {request.name}')
@@ -108,6 +108,7 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         plan = dataclasses.replace(plan, public_key=ssh_key.public)
     record = Record(
         id=machine_id,
+        access=request.access,
         engine_port=request.engine_port,
         engine_source=request.engine_source,
         ssh_port=request.ssh_port,
@@ -238,6 +239,7 @@ def _keep(
         local_facts(server)
         | ({'ssh_key': str(users_key.absolute())} if users_key else {})
     )
+    ssh_entries.offer(draft.folder, steps)
     if draft.request.context:
         # Only now: another create may have taken the name meanwhile.
         contexting.offer(
@@ -263,13 +265,13 @@ def _taken_back(
         error.message = (
             f"Machine '{request.name}' was not created: it failed at "
             f'{where}.\n{error.message}\n'
-            + _take_back(cloud, contexts, request, drafts)
+            + _take_back(cloud, contexts, request, drafts, steps)
         )
         raise
     except BaseException:
         steps.warn(f"Interrupted at '{steps.current}'.")
         steps.begin('Removing what was made')
-        steps.warn(_take_back(cloud, contexts, request, drafts))
+        steps.warn(_take_back(cloud, contexts, request, drafts, steps))
         raise
 
 
@@ -278,6 +280,7 @@ def _take_back(
     contexts: Contexts,
     request: CreateRequest,
     drafts: list[Draft],
+    steps: Steps,
 ) -> str:
     """Remove what was made and say so, in a sentence."""
     finish = f'openstack docker machine delete {request.name}'
@@ -299,7 +302,7 @@ def _take_back(
             f'Not all that was made could be removed: {why}\n'
             f'To remove the rest: {finish}'
         )
-    removal.remove_locally(draft.folder, contexts, draft.machine_id)
+    removal.remove_locally(draft.folder, contexts, draft.machine_id, steps)
     return f'Removed again: {", ".join(removed) or "nothing was made yet"}.'
 
 

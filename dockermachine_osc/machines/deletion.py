@@ -81,7 +81,9 @@ class Deletion:
         folder = self.files.machine(name)
         there = folder.exists()
         machine_id = str(local_record(folder).get('id') or '')
-        removal.remove_locally(folder, self.contexts, machine_id)
+        removal.remove_locally(
+            folder, self.contexts, machine_id, Steps(self.reporter)
+        )
         return there
 
     def _remove_locally(self, name: str, machine_id: str) -> None:
@@ -91,7 +93,9 @@ class Deletion:
         except errors.InvalidRequest:
             return
         if local_record(folder).get('id') in (machine_id, None):
-            removal.remove_locally(folder, self.contexts, machine_id)
+            removal.remove_locally(
+                folder, self.contexts, machine_id, Steps(self.reporter)
+            )
 
 
 @contextlib.contextmanager

@@ -51,5 +51,6 @@ def engine_settings(request: CreateRequest, machine_id: str) -> EngineSettings:
         source=request.engine_source,
         version=request.engine_version,
         port=request.engine_port,
+        access=request.access,
         data_disk=request.data_volume,
     )

@@ -101,6 +101,7 @@ def settings_of(record: Record, version: str = '') -> engine.EngineSettings:
         source=record.engine_source or 'auto',
         version=version,
         port=record.engine_port,
+        access=record.access,
         imported=record.origin == IMPORTED,
     )
 
@@ -166,11 +167,9 @@ def _run_as_user(
     steps: Steps,
 ) -> tuple[str, Result]:
     """Do it with the system's ssh, whose configuration knows the way."""
-    from dockermachine_osc import openssh, system_ssh
+    from dockermachine_osc import system_ssh
 
-    known = folder.path / store.KNOWN_HOSTS
-    argv = openssh.visit(way.address, way.user, way.port, way.key, known)
-    result = system_ssh.SystemHost(argv).run(
+    result = system_ssh.SystemHost(_visit(way, folder)).run(
         parcel.command,
         parcel.stdin,
         on_line=lambda line: _progress(steps, line),
@@ -187,12 +186,10 @@ def order(
     :param timeout: seconds for the command.
     :raises HostFailure: if the host does not let us in, or the command fails.
     """
-    from dockermachine_osc import host, openssh, system_ssh
+    from dockermachine_osc import host, system_ssh
 
     if way.users:
-        known = folder.path / store.KNOWN_HOSTS
-        argv = openssh.visit(way.address, way.user, way.port, way.key, known)
-        there = system_ssh.SystemHost(argv)
+        there = system_ssh.SystemHost(_visit(way, folder))
         result = there.run(command, timeout=timeout)
     else:
         login = host.Login(way.user, way.key, agent=_is_users(way, folder))
@@ -216,6 +213,21 @@ def options_on_the_way(folder: MachineFolder) -> dict[str, bytes]:
 def options_arrived(folder: MachineFolder) -> None:
     """Forget them: from now on the host is where they stand."""
     (folder.path / store.OPTIONS).unlink(missing_ok=True)
+
+
+def configured(way: Way) -> dict[str, str]:
+    """Give what the user's configuration of ssh says of a way."""
+    from dockermachine_osc import openssh, system_ssh
+
+    argv = openssh.visit(way.address, way.user, way.port, way.key)
+    return openssh.resolved(system_ssh.configuration(argv))
+
+
+def _visit(way: Way, folder: MachineFolder) -> list[str]:
+    from dockermachine_osc import openssh
+
+    known = folder.path / store.KNOWN_HOSTS
+    return openssh.visit(way.address, way.user, way.port, way.key, known)
 
 
 def prove(

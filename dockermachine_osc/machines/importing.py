@@ -194,7 +194,7 @@ class _Import:
             )
         if not server.record.id and folder.exists():
             ours = str(local_record(folder).get('id') or '')
-            removal.remove_locally(folder, self._contexts, ours)
+            removal.remove_locally(folder, self._contexts, ours, steps)
         steps.begin(f'Taking over {server.name}')
         with self._taken_back(candidate, folder):
             _fill(folder, candidate)
@@ -272,7 +272,7 @@ class _Import:
                 'To take the rest back: openstack docker machine delete '
                 f'{candidate.server.name}'
             )
-        removal.remove_locally(folder, self._contexts, '')
+        removal.remove_locally(folder, self._contexts, '', self._steps)
         return 'All was taken back.'
 
 

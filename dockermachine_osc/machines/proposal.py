@@ -5,26 +5,24 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, openssh, store, system_ssh
 from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.adopted import canonical
-from dockermachine_osc.cloud.groups import ANYWHERE, Rules, version_of
 from dockermachine_osc.machines import access, errand
 from dockermachine_osc.machines.machine import local_record
 from dockermachine_osc.record import ADOPTED, READY, new_machine_id
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.report import Steps
     from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder, Scope
 
-#: Seconds for a connection to the engine's port to be opened or refused.
-_PROBE_TIMEOUT = 3.0
 _ASK_TIMEOUT = 5.0
 
 
@@ -63,9 +61,14 @@ def propose(
     if server.record.id and _is_well(server, files.machine(server.name)):
         _check_options(server, findings)
         return Proposal(server, way, findings, None, ())
-    rules = _rules(way.address, request)
-    changes = tuple(_changes(findings, rules, request))
-    return Proposal(server, way, findings, rules, changes)
+    rules, changes = access.of(request.access).proposed(way, findings, request)
+    return Proposal(
+        server,
+        way,
+        findings,
+        rules,
+        tuple(_changes(findings, rules, changes, request)),
+    )
 
 
 def _eligible(
@@ -74,7 +77,7 @@ def _eligible(
     server = cloud.find_server(request.server)
     folder = usable(files, server)
     if server.record.id:
-        _check_machine(server, folder)
+        _check_machine(server, folder, request)
     else:
         check_name(cloud, server, folder)
     return server
@@ -101,7 +104,9 @@ def usable(files: Scope, server: MachineServer) -> MachineFolder:
     return folder
 
 
-def _check_machine(server: MachineServer, folder: MachineFolder) -> None:
+def _check_machine(
+    server: MachineServer, folder: MachineFolder, request: AdoptRequest
+) -> None:
     """Let only a machine through that was adopted from here."""
     if server.record.origin != ADOPTED:
         raise errors.InvalidRequest(
@@ -115,6 +120,13 @@ def _check_machine(server: MachineServer, folder: MachineFolder) -> None:
             f"Server '{server.name}' is a machine already, and its keys are "
             'not on this workstation',
             f'See it: openstack docker machine show {server.name}',
+        )
+    if server.record.access != request.access:
+        raise errors.InvalidRequest(
+            f"Server '{server.name}' is a machine with --access "
+            f'{server.record.access} already',
+            'To have another, let it go first: openstack docker machine '
+            f'delete {server.name}',
         )
 
 
@@ -176,6 +188,7 @@ def _look(
         source=request.engine_source,
         version=request.engine_version,
         port=request.engine_port,
+        access=request.access,
     )
     findings, _ = look(
         way,
@@ -242,36 +255,16 @@ def _check_options(server: MachineServer, findings: engine.Findings) -> None:
         )
 
 
-def _rules(address: str, request: AdoptRequest) -> Rules | None:
-    """Give the rules to add, None if the engine's port is open already.
-
-    A connection that is refused has come through; one that is dropped not.
-    """
-    if system_ssh.reaches(address, request.engine_port, _PROBE_TIMEOUT):
-        return None
-    everywhere = ANYWHERE[version_of(address)]
-    return Rules.of(
-        request.allow_cidrs or (everywhere,), (request.engine_port,)
-    )
-
-
 def _changes(
-    findings: engine.Findings, rules: Rules | None, request: AdoptRequest
+    findings: engine.Findings,
+    rules: Rules | None,
+    of_access: Iterable[str],
+    request: AdoptRequest,
 ) -> Iterator[str]:
     if not findings.engine:
         yield f'install Docker Engine ({findings.method})'
-    yield (
-        f'let the engine listen on port {request.engine_port} with mutual '
-        'TLS: a drop-in of docker.service and /etc/docker-machine'
-    )
-    if findings.hosts_in:
-        yield (
-            f'add tcp://0.0.0.0:{request.engine_port} to "hosts" in '
-            f'{findings.hosts_in}, whose rest stays as it is'
-        )
+    yield from of_access
     yield from _additions(request)
-    if findings.engine:
-        yield 'restart the engine once' + fate(findings)
     if rules:
         yield f'add a security group that opens {rules}'
     yield "write this machine's record into the server's metadata"

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
-from dockermachine_osc.machines import contexting
+from dockermachine_osc.machines import contexting, ssh_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.cloud.api import Marked
     from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
     from dockermachine_osc.waiting import Deadline
 
@@ -79,12 +80,15 @@ def remove_from_cloud(
 
 
 def remove_locally(
-    folder: MachineFolder, contexts: Contexts, machine_id: str
+    folder: MachineFolder, contexts: Contexts, machine_id: str, steps: Steps
 ) -> None:
-    """Remove the Docker context and the files of a machine."""
+    """Remove the Docker context, the entry for ssh, and the files."""
     if context := contexting.name_of(folder):
         contexts.remove(context, machine_id)
+    listed = ssh_entries.is_listed(folder)
     folder.remove()
+    if listed and (said := ssh_entries.refresh(folder.scope.root)):
+        steps.note(said)
 
 
 def _of_kind(marked: Iterable[Marked], kind: str) -> list[Marked]:

@@ -6,17 +6,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, pki
-from dockermachine_osc.machines import access, certificates, checkup, errand
+from dockermachine_osc import engine, errors, openssh, pki, system_ssh
+from dockermachine_osc.cloud.groups import ANYWHERE, Rules, version_of
+from dockermachine_osc.machines import (
+    access,
+    certificates,
+    checkup,
+    errand,
+    proposal,
+)
 from dockermachine_osc.record import IMPORTED
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import MachineServer
-    from dockermachine_osc.engine import EngineFacts, Outcome
+    from dockermachine_osc.engine import EngineFacts, Findings, Outcome
     from dockermachine_osc.machines.checkup import Patient
+    from dockermachine_osc.machines.errand import Way
     from dockermachine_osc.record import Record
+    from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder
     from dockermachine_osc.waiting import Deadline
+
+
+#: Seconds for a connection to the engine's port to be opened or refused.
+_PROBE_TIMEOUT = 3.0
 
 
 class TlsAccess(access.Access):
@@ -81,6 +94,45 @@ class TlsAccess(access.Access):
             return True
         return set(server.addresses) <= set(pki.facts(shown).names)
 
+    def proposed(
+        self, way: Way, findings: Findings, request: AdoptRequest
+    ) -> tuple[Rules | None, Sequence[str]]:
+        """Tell of the port, and of the restart that it takes."""
+        port = request.engine_port
+        changes = [
+            f'let the engine listen on port {port} with mutual '
+            'TLS: a drop-in of docker.service and /etc/docker-machine'
+        ]
+        if findings.hosts_in:
+            changes.append(
+                f'add tcp://0.0.0.0:{port} to "hosts" in '
+                f'{findings.hosts_in}, whose rest stays as it is'
+            )
+        if findings.engine:
+            changes.append('restart the engine once' + proposal.fate(findings))
+        return _rules(way, request), changes
+
     def checks(self) -> Mapping[str, Callable[[Patient], str]]:
         """Give the links to the engine's port and its certificate."""
         return checkup.TLS_CHECKS
+
+
+def _rules(way: Way, request: AdoptRequest) -> Rules | None:
+    """Give the rules to add, None if the engine's port is open already.
+
+    A connection that is refused has come through; one that is dropped not.
+
+    :raises InvalidRequest: if no rule would let us through.
+    """
+    port = request.engine_port
+    if system_ssh.reaches(way.address, port, _PROBE_TIMEOUT):
+        return None
+    if jump := openssh.jump(errand.configured(way)):
+        raise errors.InvalidRequest(
+            f'ssh gets to {way.address} through {jump}, and port {port} '
+            'there, where the engine would listen, cannot be reached from '
+            'here',
+            'Have docker go the way that ssh goes: adopt --access ssh',
+        )
+    everywhere = ANYWHERE[version_of(way.address)]
+    return Rules.of(request.allow_cidrs or (everywhere,), (port,))

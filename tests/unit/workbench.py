@@ -110,6 +110,22 @@ class Guest(fixtures.Fixture):
         return FACTS
 
 
+class UsersSsh(fixtures.Fixture):
+    """The user's ~/.ssh/config, wherever ssh would look for it.
+
+    :ivar path: of that file.
+    """
+
+    def _setUp(self):
+        home = Path(self.useFixture(fixtures.TempDir()).path)
+        self.path = home / '.ssh' / 'config'
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'dockermachine_osc.sshconfig.users_file', lambda: self.path
+            )
+        )
+
+
 class Notes:
     """Keeps what is reported."""
 
@@ -164,6 +180,7 @@ class MachinesTestCase(CloudTestCase):
     def setUp(self):
         super().setUp()
         self.guest = self.useFixture(Guest())
+        self.users_ssh = self.useFixture(UsersSsh())
         self.folder = Path(self.useFixture(fixtures.TempDir()).path)
         self.files = store.Store(self.folder / 'store').scope(
             AUTH_URL, 'RegionOne', PROJECT

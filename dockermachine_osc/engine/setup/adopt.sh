@@ -9,6 +9,7 @@ look() {
     read_os_release
     fact distribution "${os_id:-unknown} ${os_version:-}"
     tell_keys
+    tell_member
     if engine_present; then
         look_at_engine
     else
@@ -39,9 +40,16 @@ look_at_engine() {
         same "$options" "$HOME_DIR/options" || fact options differ
     require_version
     check_unit
-    check_daemon_json
+    "${access}_check"
     [ -z "$hosts_in" ] || has_listener || fact hosts "$hosts_in"
     ask_engine
+}
+
+# The user whom `serve` would add to the group of the socket, if any.
+tell_member() {
+    [ "$access" = ssh ] || return 0
+    login=$(login_name)
+    ! needs_group || fact member "$login"
 }
 
 look_at_containers() {
@@ -61,6 +69,9 @@ leave() {
     }
     [ ! -r "$HOME_DIR/settings" ] || load_settings "$HOME_DIR/settings"
     close_firewall
+    shut_out
+    touched=no
+    [ ! -e "$ROOT$DROPIN" ] || touched=yes
     installed=$(cat "$HOME_DIR/installed" 2>/dev/null)
     state=$(systemctl show -p ActiveState --value docker.service)
     remove_listener
@@ -71,7 +82,7 @@ leave() {
     systemctl daemon-reload
     if [ -n "$installed" ] && is_unused; then
         uninstall
-    elif [ "$state" = active ]; then
+    elif [ "$state-$touched" = active-yes ]; then
         step 'restarting the engine as it was before'
         systemctl restart docker.service || fail "$EX_START" \
             'the engine does not start without us' \

@@ -17,7 +17,7 @@ early() {
     load_settings "$HOME_DIR/settings.new"
     mv "$HOME_DIR/settings.new" "$HOME_DIR/settings"
     # After `cloud-init clean` we get here again with everything in place.
-    if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/server-key.pem" ]; then
+    if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/applied" ]; then
         begin
         [ -z "${2:-}" ] || printf '%s' "$2" >"$HOME_DIR/options"
     fi

@@ -8,7 +8,7 @@
 #   early TEXT       cloud-init bootcmd: keep settings, hold the engine back
 #   report           say on the console who may log in and our host keys
 #   install          cloud-init runcmd: install the engine if it is missing
-#   serve DIR WAIT   over SSH: take certificates over, start with mutual TLS
+#   serve DIR WAIT   over SSH: take certificates over, start the engine
 #   upgrade DIR WAIT over SSH: give the engine's packages another version
 #   configure DIR W  over SSH: change the engine's options, and only those
 #   options          say which options are set
@@ -73,6 +73,7 @@ machine_id=''
 source=auto
 version=''
 port=2376
+access=tls
 data_disk=0
 public_key=''
 hold=0
@@ -91,6 +92,7 @@ read_settings() {
         source=*) source=$value ;;
         version=*) version=$value ;;
         port=*) port=$value ;;
+        access=*) access=$value ;;
         data_disk=*) data_disk=$value ;;
         public_key=*) public_key=$value ;;
         hold=*) hold=$value ;;
@@ -103,6 +105,7 @@ read_settings() {
     case $machine_id in '' | *[!A-Za-z0-9-]*) return 1 ;; esac
     case $port in '' | *[!0-9]*) return 1 ;; esac
     case $data_disk in '' | *[!0-9]*) return 1 ;; esac
+    case $access in tls | ssh) ;; *) return 1 ;; esac
     case $hold in '' | *[!0-9]*) return 1 ;; esac
 }
 

@@ -209,7 +209,7 @@ configure() {
     load_settings "$HOME_DIR/settings"
     one_at_a_time
     check_unit
-    check_daemon_json
+    "${access}_check"
     ask_engine
     take_over setup.sh
     write_dropin

@@ -1,25 +1,28 @@
 
 # ---- carried by SSH -------------------------------------------------------
 
-# serve DIR WAIT: DIR has setup.sh, settings, ca.pem, server.pem and
-# server-key.pem, and options and post-script if there are any; WAIT is how
-# many seconds it all may take.
+# serve DIR WAIT: DIR has setup.sh and settings, with access tls ca.pem,
+# server.pem and server-key.pem, and options and post-script if there are any;
+# WAIT is how many seconds it all may take. What differs by the access is in
+# functions named after it.
 serve() {
     begin_stage "$1" "$2"
     load_settings "$stage/settings"
+    why=$("${access}_words")
     one_at_a_time
     await_engine
     mount_data_disk
     check_unit
-    check_daemon_json
+    "${access}_check"
     ask_engine
-    take_over setup.sh settings ca.pem server.pem server-key.pem
+    # shellcheck disable=SC2046 # a list of words
+    take_over setup.sh settings $("${access}_goods")
     write_dropin
     put_listener
     engine_version >"$RUN_DIR/version" &
     asked=$!
     start_engine
-    open_firewall
+    "${access}_open"
     put_registries
     run_post_script
     wait "$asked"
@@ -33,13 +36,15 @@ begin_stage() {
     shown=0
     running=''
     configuring=''
-    why='with TLS'
+    why=''
     trap end_stage EXIT
     trap 'exit 129' HUP INT PIPE TERM
     mkdir -p "$HOME_DIR" "$RUN_DIR"
     chmod 700 "$HOME_DIR" "$RUN_DIR"
     choose_options
 }
+
+# ---- one set-up at a time -------------------------------------------------
 
 one_at_a_time() {
     command -v flock >/dev/null || return 0
@@ -157,7 +162,6 @@ check_unit() {
     take_command "$(unit_text | start_line)"
     [ -n "$command" ] || fail "$EX_CONFLICT" \
         'docker.service has no ExecStart' 'systemctl cat docker.service shows it'
-    check_command
 }
 
 # take_command FOUND: what the unit starts without us; on a host of Docker
@@ -220,19 +224,17 @@ take_over() {
     [ -s "$HOME_DIR/environment" ] || rm -f "$HOME_DIR/environment"
 }
 
-# dropin COMMAND: the command as the unit has it, with TLS behind it. A
-# command without -H listens on the socket only because nothing else is said.
-# 0.0.0.0 is IPv6's any, too, to the engine. Options come before what is ours.
+# dropin COMMAND: the command as the unit has it, with the options and what is
+# ours behind it; nothing where that is nothing.
 dropin() {
-    socket=" -H tcp://0.0.0.0:$port"
-    case " $1" in *' -H'* | *' --host'*) ;; *) socket=" -H unix:///var/run/docker.sock$socket" ;; esac
-    [ -z "$hosts_in" ] || socket=''
+    flags=$(with_flags quoted)$("${access}_flags" "$1")
+    [ -n "$flags$(environment)" ] || return 0
     cat <<END
-# The engine of machine $machine_id, with mutual TLS on port $port.
+# The engine of machine $machine_id, $("${access}_words").
 # Made from docker.service; later changes belong into a drop-in of their own.
 [Service]
 ExecStart=
-ExecStart=$1$(with_flags quoted)$socket --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem --tlskey=/etc/docker-machine/server-key.pem
+ExecStart=$1$flags
 END
     [ -z "$(environment)" ] ||
         say 'EnvironmentFile=/etc/docker-machine/environment'
@@ -248,9 +250,13 @@ write_dropin() {
     file=$ROOT$DROPIN
     written=no
     dropin "$command" >"$RUN_DIR/dropin"
-    same "$RUN_DIR/dropin" "$file" || replace_dropin
+    if [ -s "$RUN_DIR/dropin" ]; then
+        same "$RUN_DIR/dropin" "$file" || replace_dropin
+    else
+        remove_dropin
+    fi
     case $(systemctl show -p ExecStart --value docker.service) in
-    *--tlskey=/etc/docker-machine/server-key.pem*) return ;;
+    *"$("${access}_mark")"*) return ;;
     esac
     put_back
     fail "$EX_CONFLICT" \
@@ -258,10 +264,23 @@ write_dropin() {
         "rename it so that it sorts before ${DROPIN##*/}"
 }
 
-replace_dropin() {
+# One that only held the engine back says nothing about how it runs.
+remove_dropin() {
+    let_go
+    [ -e "$file" ] || return 0
+    keep_dropin
+    rm -f "$file"
+    systemctl daemon-reload
+}
+
+keep_dropin() {
     written=yes
     rm -f "$RUN_DIR/dropin.before"
     [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
+}
+
+replace_dropin() {
+    keep_dropin
     (
         umask 022
         mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
@@ -292,8 +311,11 @@ fingerprint() {
 
 as_it_should_be() {
     [ "$state-$written" = active-no ] &&
-        [ "$(fingerprint)" = "$(cat "$HOME_DIR/applied" 2>/dev/null)" ]
+        [ "$(fingerprint)" = "$(applied)" ]
 }
+
+# An engine that was never started by us has read nothing of ours.
+applied() { cat "$HOME_DIR/applied" 2>/dev/null || cksum </dev/null; }
 
 start_engine() {
     state=$(systemctl show -p ActiveState --value docker.service)
@@ -305,7 +327,7 @@ start_engine() {
     fi
     systemctl -q is-enabled docker.service 2>/dev/null ||
         systemctl -q enable docker.service 2>/dev/null
-    listening || start_failed
+    "${access}_listening" || start_failed
     fingerprint >"$HOME_DIR/applied"
     rm -rf "$RUN_DIR/before"
 }
@@ -351,7 +373,7 @@ start_failed() {
             step 'the engine runs again as it did before'
     fi
     fail "$EX_START" \
-        "the engine does not run $why on port $port${cause:+: $cause}" \
+        "the engine does not run $why${cause:+: $cause}" \
         'journalctl -u docker.service on the host has the whole story'
 }
 
@@ -366,34 +388,4 @@ journal_of_last_try() {
     journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
         2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
             END { printf "%s", text }'
-}
-
-# Type=notify: it listens by the time that `systemctl start` returns; the few
-# rounds are for units of another type.
-listening() {
-    socket=$(printf ':%04X' "$port")
-    for round in 1 2 3 4 5; do
-        ! awk -v s="$socket" '$4 == "0A" && substr($2, length($2) - 4) == s {
-            found = 1 } END { exit !found }' /proc/net/tcp /proc/net/tcp6 \
-            2>/dev/null || return 0
-        sleep "0.$round"
-    done
-    return 1
-}
-
-open_firewall() {
-    if command -v firewall-cmd >/dev/null &&
-        [ "$(firewall-cmd --state 2>/dev/null)" = running ] &&
-        ! firewall-cmd -q --query-port "$port/tcp"; then
-        step "opening port $port in firewalld"
-        firewall-cmd -q --add-port "$port/tcp"
-        firewall-cmd -q --permanent --add-port "$port/tcp"
-        say "firewalld $port" >"$HOME_DIR/opened"
-    fi
-    if command -v ufw >/dev/null && ufw status | grep -q '^Status: active'; then
-        ! ufw status | grep -q "^$port/tcp .*ALLOW" || return 0
-        step "opening port $port in ufw"
-        ufw allow "$port/tcp" >/dev/null
-        say "ufw $port" >"$HOME_DIR/opened"
-    fi
 }

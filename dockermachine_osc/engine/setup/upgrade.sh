@@ -163,7 +163,7 @@ restart_upgraded() {
             roll_back
     fi
     restarted=yes
-    listening || roll_back
+    "${access}_listening" || roll_back
 }
 
 # In one transaction, as one may be bound to the other.

@@ -45,6 +45,7 @@ class ShellTestCase(workbench.CloudTestCase):
         for name in ('cliff', 'osc_lib', 'dockermachine_osc'):
             logging.getLogger(name).setLevel(logging.INFO)
         self.guest = self.useFixture(workbench.Guest())
+        self.users_ssh = self.useFixture(workbench.UsersSsh())
         self.home = Path(self.useFixture(fixtures.TempDir()).path)
         for name in [n for n in os.environ if n.startswith(_KNOWN)]:
             self.setenv(name, None)

@@ -119,6 +119,7 @@ class EarlyTest(base.BaseTestCase):
         host = self.useFixture(hostroot.BootRoot(unit='debian'))
         self.early(host)
         host.write('etc/docker-machine/server-key.pem', 'secret')
+        host.write('etc/docker-machine/applied', '1 2')
         host.dropin.write_text('[Service]\nExecStart=\nExecStart=/x\n')
         self.early(host)
         self.assertIn('ExecStart=/x', host.dropin.read_text())

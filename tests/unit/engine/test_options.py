@@ -122,6 +122,11 @@ class CheckTest(base.BaseTestCase):
 
 
 class TravelTest(base.BaseTestCase):
+    @hypothesis.settings(
+        deadline=None,
+        # A busy machine takes its time.
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     @hypothesis.given(TEXT, TEXT, strategies.binary(max_size=100))
     def test_there_and_back(self, label, variable, pem):
         found = Options(

@@ -189,7 +189,10 @@ class ServeTest(base.BaseTestCase):
         self.served(host)
         (host.home / 'applied').unlink()
         outcome = self.served(host)
-        self.assertEqual(('restarting the engine with TLS',), outcome.steps)
+        self.assertEqual(
+            (f'restarting the engine with TLS on port {self.port}',),
+            outcome.steps,
+        )
 
     def test_an_engine_that_runs_without_tls(self):
         host = self.host(unit='debian')

@@ -216,7 +216,7 @@ class SettingsTest(base.BaseTestCase):
         settings = engine.EngineSettings('m-1', 'docker', '28.2', 2377)
         self.assertEqual(
             'machine_id=m-1\nsource=docker\nversion=28.2\nport=2377\n'
-            f'data_disk=0\npublic_key={KEY}\nhold=9\n',
+            f'access=tls\ndata_disk=0\npublic_key={KEY}\nhold=9\n',
             settings.render(KEY + ' a comment', 9),
         )
 
