@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
-import shutil
 import typing
 
 from tests.functional import base, devcloud
@@ -42,7 +40,7 @@ docker volume ls -q
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server with a floating IP, open for SSH and nothing else.
+    """A server, open for SSH and nothing else.
 
     :param key: the private key of its user `debian`.
     """
@@ -127,11 +125,13 @@ class ServerTest(base.FunctionalTest):
         prefix: str,
         image: str = base.DOCKER_IMAGE,
         network: str = 'private',
+        *further: str,
     ) -> Server:
         """Boot a server, as somebody did long ago with `server create`.
 
         :param network: where it is not `private`, the server has no floating
             IP; `ipv6` opens SSH to IPv6.
+        :param further: networks that it has a port on, too.
         """
         name = self.name(prefix)
         connection = devcloud.connect('devcloud')
@@ -147,20 +147,16 @@ class ServerTest(base.FunctionalTest):
                 port_range_max=number,
                 ether_type='IPv6' if network == 'ipv6' else 'IPv4',
             )
-        port = connection.network.create_port(
-            network_id=_found(connection.network.find_network(network)),
-            security_group_ids=[group.id],
-        )
-        self.addCleanup(connection.network.delete_port, port.id)
-        address = port.fixed_ips[0]['ip_address']
+        ports = [self._port(n, group.id) for n in (network, *further)]
+        address = ports[0].fixed_ips[0]['ip_address']
         if network == 'private':
-            address = self._floating_ip(port)
+            address = self._floating_ip(ports[0])
         compute = connection.compute
         server = compute.create_server(
             name=name,
             image_id=_found(compute.find_image(image)),
             flavor_id=_found(compute.find_flavor('m1.small')),
-            networks=[{'port': port.id}],
+            networks=[{'port': port.id} for port in ports],
             key_name=self.key_pair(name),
         )
         # Before its port goes.
@@ -174,13 +170,22 @@ class ServerTest(base.FunctionalTest):
         """The name of a server's key pair."""
         return name
 
+    def _port(self, network: str, group: str) -> typing.Any:
+        neutron = devcloud.connect('devcloud').network
+        port = neutron.create_port(
+            network_id=_found(neutron.find_network(network)),
+            security_group_ids=[group],
+        )
+        self.addCleanup(neutron.delete_port, port.id)
+        return port
+
     def _floating_ip(self, port: typing.Any) -> str:
-        network = devcloud.connect('devcloud').network
-        address = network.create_ip(
-            floating_network_id=_found(network.find_network('public')),
+        neutron = devcloud.connect('devcloud').network
+        address = neutron.create_ip(
+            floating_network_id=_found(neutron.find_network('public')),
             port_id=port.id,
         )
-        self.addCleanup(network.delete_ip, address.id)
+        self.addCleanup(neutron.delete_ip, address.id)
         return str(address.floating_ip_address)
 
     def _key(self, name: str) -> pathlib.Path:
@@ -194,16 +199,6 @@ class ServerTest(base.FunctionalTest):
         compute.create_keypair(name=pair, public_key=public)
         self.addCleanup(compute.delete_keypair, pair)
         return file
-
-    def configure_ssh(self, config: pathlib.Path) -> None:
-        """Have a user whose ~/.ssh/config is this file."""
-        program = self.here.home / 'bin' / 'ssh'
-        program.parent.mkdir()
-        found = shutil.which('ssh')
-        program.write_text(f'#!/bin/sh\nexec {found} -F "{config}" "$@"\n')
-        program.chmod(0o755)
-        path = f'{program.parent}{os.pathsep}{self.here.env["PATH"]}'
-        self.here.env['PATH'] = path
 
     def assertUnchanged(self, before: set[str], server: Server) -> None:
         """Assert that a host is as it was."""

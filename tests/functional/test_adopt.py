@@ -215,16 +215,11 @@ class DockerThereTest(servers.ServerTest):
         self.assertEqual([], self.here.traces(server.name))
 
     def _with_server(self) -> None:
-        """By address, with the user's own ssh configuration and nothing said.
-
-        ssh takes the home folder from the system, not from $HOME.
-        """
-        config = self.here.home / 'ssh_config'
-        config.write_text(
+        """By address, with the user's configuration of ssh, nothing said."""
+        self.here.configure_ssh(
             f'Host {self.server.address}\n  User debian\n'
             f'  IdentityFile {self.server.key}\n'
         )
-        self.configure_ssh(config)
         self.here.machine('adopt', self.server.address, '--no-context')
         self.assertEqual(['default'], list(self.here.contexts()))
         self._leave_host()

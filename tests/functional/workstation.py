@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import pwd
 import signal
 import subprocess
 import sys
@@ -55,6 +56,7 @@ class Workstation:
         self.home = home
         self.store = home / 'store'
         self.docker_config = home / '.docker'
+        self._prefix: tuple[str, ...] = ()
         path = [
             str(pathlib.Path(devcloud.docker_program()).parent),
             str(pathlib.Path(sys.executable).parent),
@@ -90,7 +92,7 @@ class Workstation:
         :raises AssertionError: when it has another one.
         """
         done = subprocess.run(
-            command,
+            (*self._prefix, *command),
             env={**self.env, **(env or {})},
             input=stdin,
             capture_output=True,
@@ -132,6 +134,26 @@ class Workstation:
         return Running((*command, *arguments), self.env, self.home)
 
     # ---------------------------------------------------------------- files
+
+    def configure_ssh(self, config: str) -> pathlib.Path:
+        """Have a ~/.ssh/config of one's own.
+
+        ssh takes the home folder from the system's list of users, not from
+        $HOME, so from now on programs see another such list.
+        """
+        file = self.home / '.ssh' / 'config'
+        file.parent.mkdir(mode=0o700)
+        file.write_text(config)
+        passwd = self.home / 'passwd'
+        me = pwd.getpwuid(os.getuid())
+        line = f'{me.pw_name}:x:{me.pw_uid}:{me.pw_gid}::{self.home}:/bin/sh\n'
+        passwd.write_text(line + pathlib.Path('/etc/passwd').read_text())
+        script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+        self._prefix = (
+            *('unshare', '--mount', 'sh', '-c', script),
+            str(passwd),
+        )
+        return file
 
     def configure(
         self, cloud: str, password: str = '', **sections: typing.Any
