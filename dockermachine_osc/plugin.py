@@ -32,7 +32,7 @@ def make_client(instance: Any) -> Machines:  # noqa: ANN401
 
     :param instance: OSC's client manager, authenticated.
     """
-    from dockermachine_osc import store
+    from dockermachine_osc import identity, store
     from dockermachine_osc.cloud import Cloud
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines import Machines
@@ -40,6 +40,6 @@ def make_client(instance: Any) -> Machines:  # noqa: ANN401
     cloud = Cloud(instance.sdk_connection)
     files = store.Store()
     scope = files.scope(cloud.auth_url, cloud.region, cloud.project_id)
-    fingerprint = store.fingerprint(instance.get_configuration())
+    fingerprint = identity.fingerprint(instance.get_configuration())
     files.remember(fingerprint, scope)
     return Machines(cloud, scope, Contexts())

@@ -21,13 +21,12 @@ import os
 import re
 import shutil
 import tempfile
-import urllib.parse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import platformdirs
 
-from dockermachine_osc import files
+from dockermachine_osc import files, identity
 from dockermachine_osc.errors import InvalidRequest, StoreFailure
 
 CA = 'ca.pem'
@@ -44,33 +43,6 @@ SCHEMA = 1
 
 _NAME = re.compile('[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?')
 _SCOPE_KEY = re.compile('[0-9a-f]{16}')
-#: What tells the project in the auth section of a cloud's configuration.
-_PROJECT_KEYS = (
-    'project_id',
-    'project_name',
-    'application_credential_id',
-    'application_credential_name',
-    'trust_id',
-    'system_scope',
-    'domain_id',
-    'domain_name',
-)
-_IDENTIFYING = (
-    *_PROJECT_KEYS,
-    'project_domain_id',
-    'project_domain_name',
-    'user_domain_id',
-    'user_domain_name',
-    'username',
-    'user_id',
-    'region_name',
-    'service_provider',
-    'remote_project_id',
-    'remote_project_name',
-    'remote_project_domain_id',
-    'remote_project_domain_name',
-)
-_OLD_KEYS = {'tenant_id': 'project_id', 'tenant_name': 'project_name'}
 
 
 def check_name(name: str) -> str:
@@ -87,32 +59,6 @@ def check_name(name: str) -> str:
             'with a letter or digit.',
         )
     return name
-
-
-def fingerprint(config: Mapping[str, object]) -> str:
-    """Tell, offline, which user, project and region a configuration means.
-
-    :param config: a cloud's configuration as ``get_configuration()`` of
-        osc-lib's client manager returns it. Of its values only those that
-        identify count, never one that is secret.
-    :returns: 64 hexadecimal digits.
-    """
-    # What comes from the environment stands outside of the auth section
-    # until the client manager has authenticated.
-    known = dict(config)
-    auth = config.get('auth')
-    if isinstance(auth, Mapping):
-        known |= {key: value for key, value in auth.items() if value}
-    for old, new in _OLD_KEYS.items():
-        known[new] = known.get(new) or known.get(old)
-    parts = {key: known[key] for key in _IDENTIFYING if known.get(key)}
-    parts['auth_url'] = _normalised(str(known.get('auth_url') or ''))
-    if not any(key in parts for key in _PROJECT_KEYS) and config.get('cloud'):
-        parts['cloud'] = config['cloud']
-    text = json.dumps(
-        {key: str(value) for key, value in parts.items()}, sort_keys=True
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Store:
@@ -132,14 +78,14 @@ class Store:
 
         :raises StoreFailure: the root belongs to somebody else.
         """
-        identity = {
-            'auth_url': _normalised(auth_url),
+        meant = {
+            'auth_url': identity.normalised(auth_url),
             'region': region or '',
             'project_id': project_id,
         }
-        text = '\n'.join(identity.values())
+        text = '\n'.join(meant.values())
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return Scope(self.root, key, identity)
+        return Scope(self.root, key, meant)
 
     def remember(self, config_fingerprint: str, scope: Scope) -> None:
         """Note which scope a configuration leads to, for use offline.
@@ -178,12 +124,12 @@ class Scope:
     """
 
     def __init__(
-        self, root: Path, key: str, identity: Mapping[str, str] | None = None
+        self, root: Path, key: str, meant: Mapping[str, str] | None = None
     ) -> None:
         self.root = root
         self.key = key
         self.path = root / 'scopes' / key
-        self._identity = identity
+        self._identity = meant
         for folder in (root, self.path):
             files.check_owner(folder)
 
@@ -401,15 +347,6 @@ def _default_root() -> Path:
         except RuntimeError as e:
             raise StoreFailure(f'{files.ROOT_VARIABLE}={chosen}: {e}') from e
     return platformdirs.user_data_path('dockermachine-osc', appauthor=False)
-
-
-def _normalised(auth_url: str) -> str:
-    """The same text for all the ways to write one Keystone's address."""
-    url = urllib.parse.urlsplit(auth_url.strip())
-    path = re.sub(r'/v[23](\.\d+)?$', '', url.path.rstrip('/')).rstrip('/')
-    host = url.netloc.rpartition('@')[2].lower()
-    default = {'http': ':80', 'https': ':443'}.get(url.scheme, '')
-    return f'{url.scheme}://{host.removesuffix(default)}{path}'
 
 
 def _json(document: Mapping[str, object]) -> bytes:

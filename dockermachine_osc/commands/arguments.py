@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that create and adopt have in common."""
+"""Arguments that several commands have in common."""
 
 from __future__ import annotations
 
 import argparse
 
 from dockermachine_osc.commands import options
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """Add the one machine that a command is about."""
+    parser.add_argument(
+        'machine', metavar='<machine>', help='Machine (name or ID)'
+    )
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from osc_lib.cli import format_columns
 
-from dockermachine_osc.commands import base, each
+from dockermachine_osc.commands import arguments, base, each
 from dockermachine_osc.errors import InvalidRequest
 
 _COLUMNS = (
@@ -35,9 +35,7 @@ class ShowCertificates(base.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'machine', metavar='<machine>', help='Machine (name or ID)'
-        )
+        arguments.add_machine(parser)
         return parser
 
     def take_action(

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dockermachine_osc.commands import base, options
+from dockermachine_osc.commands import arguments, base, options
 
 #: Seconds for each link.
 _LINK_TIMEOUT = 5.0
@@ -25,9 +25,7 @@ class CheckMachine(base.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'machine', metavar='<machine>', help='Machine (name or ID)'
-        )
+        arguments.add_machine(parser)
         parser.add_argument(
             '--timeout',
             metavar='<seconds>',

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from dockermachine_osc.commands import base
+from dockermachine_osc.commands import arguments, base
 
 
 class CreateContext(base.Command):
@@ -14,9 +14,7 @@ class CreateContext(base.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'machine', metavar='<machine>', help='Machine (name or ID)'
-        )
+        arguments.add_machine(parser)
         parser.add_argument(
             '--name',
             metavar='<context>',
@@ -39,9 +37,7 @@ class DeleteContext(base.Command):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'machine', metavar='<machine>', help='Machine (name or ID)'
-        )
+        arguments.add_machine(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:

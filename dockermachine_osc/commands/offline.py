@@ -24,12 +24,12 @@ class Offline:
 
     def local_machine(self, name: str) -> LocalMachine:
         """Find a machine whose keys are on this workstation."""
-        from dockermachine_osc import machines, store
+        from dockermachine_osc import identity, machines, store
 
         config = self.app.client_manager.get_configuration()
         return machines.local_machine(
             store.Store(),
-            store.fingerprint(config),
+            identity.fingerprint(config),
             str(config.get('cloud') or ''),
             name,
         )
@@ -43,7 +43,7 @@ class Offline:
 
     def local_scope(self) -> Scope | None:
         """Give the files of the project; None if it was never used here."""
-        from dockermachine_osc import store
+        from dockermachine_osc import identity, store
 
         config = self.app.client_manager.get_configuration()
-        return store.Store().recall(store.fingerprint(config))
+        return store.Store().recall(identity.fingerprint(config))

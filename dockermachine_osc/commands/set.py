@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from osc_lib.cli import format_columns
 
-from dockermachine_osc.commands import base, each, engine_options, options
+from dockermachine_osc.commands import (
+    arguments,
+    base,
+    each,
+    engine_options,
+    options,
+)
 from dockermachine_osc.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -132,9 +138,7 @@ class ShowEngine(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'machine', metavar='<machine>', help='Machine (name or ID)'
-        )
+        arguments.add_machine(parser)
         parser.add_argument(
             '--timeout',
             metavar='<seconds>',

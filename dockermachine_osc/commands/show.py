@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from dockermachine_osc.commands import base, fields
+from dockermachine_osc.commands import arguments, base, fields
 
 #: Seconds for the engine to answer; only asked if its keys are here.
 _ENGINE_TIMEOUT = 3.0
@@ -19,9 +19,7 @@ class ShowMachine(base.ShowOne):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            'machine', metavar='<machine>', help='Machine (name or ID)'
-        )
+        arguments.add_machine(parser)
         return parser
 
     def take_action(

@@ -36,7 +36,7 @@ def local_machine(
 ) -> LocalMachine:
     """Find a machine in the local files.
 
-    :param fingerprint: of the cloud's configuration, see store.fingerprint.
+    :param fingerprint: of the cloud's configuration, see identity.fingerprint.
     :param cloud: the cloud's name, for the error message.
     :raises NotFound: if it has no keys on this workstation.
     :raises StoreFailure: if its record is damaged.

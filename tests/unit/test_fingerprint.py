@@ -3,7 +3,7 @@
 
 from oslotest import base
 
-from dockermachine_osc import store
+from dockermachine_osc import identity
 from tests.unit.test_store import AUTH_URL
 
 
@@ -24,10 +24,10 @@ class TestFingerprint(base.BaseTestCase):
 
     def changed(self, top=None, **auth):
         config = self.config | (top or {})
-        return store.fingerprint(config | {'auth': config['auth'] | auth})
+        return identity.fingerprint(config | {'auth': config['auth'] | auth})
 
     def test_what_does_not_identify(self):
-        same = store.fingerprint(self.config)
+        same = identity.fingerprint(self.config)
         for other in (
             self.changed(password='other'),
             self.changed(token='other'),
@@ -40,7 +40,7 @@ class TestFingerprint(base.BaseTestCase):
 
     def test_what_does(self):
         others = {
-            store.fingerprint(self.config),
+            identity.fingerprint(self.config),
             self.changed(auth_url='https://other.example:5000/v3'),
             self.changed(username='bob'),
             self.changed(project_name='other'),
@@ -59,21 +59,21 @@ class TestFingerprint(base.BaseTestCase):
         before = {k: v for k, v in self.config.items() if k != 'auth'}
         before |= self.config['auth'] | {'auth': {'project_name': 'demo'}}
         self.assertEqual(
-            store.fingerprint(self.config), store.fingerprint(before)
+            identity.fingerprint(self.config), identity.fingerprint(before)
         )
 
     def test_tenant_is_the_old_word(self):
         auth = dict(self.config['auth'])
         auth['tenant_name'] = auth.pop('project_name')
         self.assertEqual(
-            store.fingerprint(self.config),
-            store.fingerprint(self.config | {'auth': auth}),
+            identity.fingerprint(self.config),
+            identity.fingerprint(self.config | {'auth': auth}),
         )
 
     def test_only_the_cloud_tells(self):
         auth = {'auth_url': AUTH_URL, 'token': 'secret'}
         one, two = (
-            store.fingerprint({'auth': auth, 'cloud': cloud})
+            identity.fingerprint({'auth': auth, 'cloud': cloud})
             for cloud in ('one', 'two')
         )
         self.assertNotEqual(one, two)
@@ -85,4 +85,4 @@ class TestFingerprint(base.BaseTestCase):
             {'auth': 'x'},
             {'auth': {'auth_url': 5, 'project_id': 7}},
         ):
-            self.assertEqual(64, len(store.fingerprint(config)))
+            self.assertEqual(64, len(identity.fingerprint(config)))
