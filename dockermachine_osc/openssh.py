@@ -154,6 +154,42 @@ def _port(targets: Sequence[Target]) -> list[str]:
     return ['-P', str(ports[0])] if ports else []
 
 
+def rsync(
+    places: Sequence[Place],
+    targets: Sequence[Target | None],
+    *,
+    recursive: bool = False,
+    quiet: bool = False,
+) -> list[str]:
+    """Give the command line that sends only what differs.
+
+    :param targets: one a place, None for a local one.
+    :raises InvalidRequest: unless exactly one place is on a machine.
+    """
+    remote = [t for t in targets if t is not None]
+    if len(remote) != 1:
+        raise errors.InvalidRequest(
+            'With --delta, one of the two is on a machine and the other here'
+        )
+    target = remote[0]
+    shell = ['ssh', *_options(remote), '-p', str(target.port)]
+    # rsync(1), --rsh: in quotes nothing but the quote, doubled, is special.
+    quoted = ' '.join("'" + word.replace("'", "''") + "'" for word in shell)
+    flags = ['-r'] * recursive + ['-q'] * quiet
+    operands = [
+        _rsync_operand(p, t) for p, t in zip(places, targets, strict=True)
+    ]
+    # Without the old guessing of words on the other side.
+    return ['rsync', '-tp', '-s', *flags, '-e', quoted, '--', *operands]
+
+
+def _rsync_operand(at: Place, target: Target | None) -> str:
+    if target is None:
+        return _operand(at, None)
+    host = f'[{target.address}]' if ':' in target.address else target.address
+    return f'{at.user or target.user}@{host}:{at.path}'
+
+
 def sshfs(target: Target, there: Place, mountpoint: str) -> list[str]:
     """Give the command line that mounts a machine's folder here."""
     user = there.user or target.user

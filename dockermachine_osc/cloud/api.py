@@ -103,9 +103,13 @@ class Cloud:
         found = survey.take(self._connection, request, rules)
         return plan.make(request, found)
 
-    def machines(self) -> list[MachineServer]:
-        """List the machines of this project."""
-        return servers.machines(self._connection)
+    def machines(
+        self, *, name: str = '', status: str = '', tags: Sequence[str] = ()
+    ) -> list[MachineServer]:
+        """List the machines of this project: all, or those that fit."""
+        return servers.machines(
+            self._connection, name=name, status=status, tags=tags
+        )
 
     def find(self, name_or_id: str) -> list[MachineServer]:
         """Find machines by name, or by the id of the server."""

@@ -142,13 +142,28 @@ def get(connection: Connection, server_id: str) -> MachineServer | None:
         raise
 
 
-def machines(connection: Connection) -> list[MachineServer]:
+def machines(
+    connection: Connection,
+    *,
+    name: str = '',
+    status: str = '',
+    tags: Sequence[str] = (),
+) -> list[MachineServer]:
     """List the machines of this project with one request a page.
 
     Nova has no filter on metadata for members, so it filters on the tag.
+
+    :param name: a regular expression that is to be found in the name.
+    :param status: of the server, as Nova has it.
+    :param tags: all of which the server has.
     """
+    filters: dict[str, Any] = {'name': name, 'status': status}
     with failures.step('list machines'):
-        found = connection.compute.servers(details=True, tags=TAG)
+        found = connection.compute.servers(
+            details=True,
+            tags=','.join((TAG, *tags)),
+            **{k: v for k, v in filters.items() if v},
+        )
         return [from_sdk(s) for s in found if is_machine(s.metadata or {})]
 
 

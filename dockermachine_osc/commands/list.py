@@ -37,6 +37,26 @@ class ListMachine(base.Lister):
             help='With --long, time for all engines together to answer '
             f'(default: {_ENGINE_TIMEOUT:g})',
         )
+        parser.add_argument(
+            '--name',
+            metavar='<name-regex>',
+            default='',
+            help='Search with server name (regular expression)',
+        )
+        parser.add_argument(
+            '--status',
+            metavar='<status>',
+            default='',
+            help='Search by server status, such as ACTIVE or SHUTOFF',
+        )
+        parser.add_argument(
+            '--tags',
+            metavar='<tag>',
+            action='append',
+            default=[],
+            help='Only list machines with the specified tag. Specify multiple '
+            'times to filter on multiple tags.',
+        )
         return parser
 
     def take_action(
@@ -44,7 +64,12 @@ class ListMachine(base.Lister):
     ) -> tuple[Sequence[str], Iterable[Any]]:
         """List the machines."""
         long = parsed_args.long
-        found = self.machines.list(parsed_args.timeout if long else None)
+        found = self.machines.list(
+            parsed_args.timeout if long else None,
+            name=parsed_args.name,
+            status=parsed_args.status,
+            tags=parsed_args.tags,
+        )
         for machine in found:
             if machine.warning:
                 self.reporter.warn(machine.warning)

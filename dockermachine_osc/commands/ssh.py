@@ -89,21 +89,27 @@ class ScpMachine(offline.Offline, base.Command):
             action='store_true',
             help='Copy folders with all that is in them',
         )
+        parser.add_argument(
+            '--delta',
+            action='store_true',
+            help='Send only what differs; needs rsync on both sides',
+        )
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        """Run scp."""
+        """Run scp, or rsync."""
         from dockermachine_osc import openssh
 
         operands = (parsed_args.source, parsed_args.destination)
         places = [openssh.place(o) for o in operands]
-        argv = openssh.scp(
+        copy = openssh.rsync if parsed_args.delta else openssh.scp
+        argv = copy(
             places,
             [self._target(p) for p in places],
             recursive=parsed_args.recursive,
             quiet=self.app.options.verbose_level == 0,
         )
-        return _run(argv, 'openssh-client')
+        return _run(argv, 'rsync' if parsed_args.delta else 'openssh-client')
 
     def _target(self, place: Place) -> Target | None:
         if not place.machine:

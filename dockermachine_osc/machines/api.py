@@ -115,13 +115,24 @@ class Machines:
             self._cloud, self._files, self._contexts, request, Steps(reporter)
         )
 
-    def list(self, engine_timeout: float | None = None) -> Sequence[Machine]:
+    def list(
+        self,
+        engine_timeout: float | None = None,
+        *,
+        name: str = '',
+        status: str = '',
+        tags: Sequence[str] = (),
+    ) -> Sequence[Machine]:
         """List the machines with one request to Nova.
 
         :param engine_timeout: seconds within which the engines are asked
             too, all side by side; None to leave them in peace.
+        :param name: a regular expression that is to be found in the name.
+        :param status: of the server, as Nova has it.
+        :param tags: all of which the server has.
         """
-        machines = [self._machine(s) for s in self._cloud.machines()]
+        found = self._cloud.machines(name=name, status=status, tags=tags)
+        machines = [self._machine(s) for s in found]
         machines.sort(key=lambda m: (m.server.name, m.server.id))
         if engine_timeout is None:
             return machines

@@ -26,6 +26,8 @@ class VerbsTest(base.FunctionalTest):
         self._where()
         self._ssh()
         self._scp()
+        self._delta()
+        self._mount()
         self._contexts()
         self._client_certificate()
         self._ca()
@@ -95,6 +97,25 @@ class VerbsTest(base.FunctionalTest):
         missing = self.here.machine('scp', f'{there}/nope', '.', code=None)
         self.assertNotEqual(0, missing.code)
         self.assertIn('No such file', missing.err)
+
+    def _delta(self) -> None:
+        self._remote('sudo apt-get install -qq rsync >/dev/null 2>&1')
+        place = f'{self.machine}:a folder/'
+        self.here.machine('scp', '--delta', '-r', 'a folder/', place)
+        self.here.machine('scp', '--delta', f'{place}file', 'again')
+        self.assertEqual('content', (self.here.home / 'again').read_text())
+
+    def _mount(self) -> None:
+        here = self.here.home / 'mounted'
+        here.mkdir()
+        place = f'{self.machine}:a folder'
+        self.here.machine('mount', place, str(here))
+        self.addCleanup(self.here.run, 'umount', '-l', str(here), code=None)
+        self.assertEqual('content', (here / 'file').read_text())
+        (here / 'new').write_text('from here')
+        self.here.machine('mount', '--unmount', str(here))
+        self.assertFalse(here.is_mount())
+        self.assertEqual('from here', self._remote('cat "a folder/new"').out)
 
     # --------------------------------------------------------------- contexts
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command lines of ssh, scp and sshfs; OpenSSH itself reads some of them."""
+"""Command lines of ssh and its like; the programs themselves read some."""
 
 import dataclasses
 import pathlib
 import subprocess
 
+import fixtures
 from oslotest import base
 
 from dockermachine_osc import errors, openssh
@@ -99,6 +100,68 @@ class VisitTest(base.BaseTestCase):
                 'user me\nidentityfile /a\nidentityfile /b c\nproxyjump\n'
             ),
         )
+
+
+#: The other side is this one; what it was told first is kept.
+_SSH = """#!/bin/sh
+printf '%s\\n' "$@" >"$TOLD"
+while [ "$1" != 192.0.2.1 ]; do shift; done
+shift
+exec sh -c "$*"
+"""
+
+
+class RsyncTest(base.BaseTestCase):
+    """With the real rsync at both ends."""
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        ssh = self.folder / 'ssh'
+        ssh.write_text(_SSH)
+        ssh.chmod(0o755)
+        self.told = self.folder / 'told'
+
+    def rsync(self, source, destination, target=WEB1, **options):
+        places = [openssh.place(source), openssh.place(destination)]
+        targets = [target if p.machine else None for p in places]
+        argv = openssh.rsync(places, targets, **options)
+        path = f'{self.folder}:/usr/bin:/bin'
+        subprocess.run(
+            argv,
+            check=True,
+            cwd=self.folder,
+            env={'PATH': path, 'TOLD': str(self.told)},
+            timeout=60,
+        )
+
+    def test_there_and_back(self):
+        (self.folder / "it's here").mkdir()
+        (self.folder / "it's here/a $b").write_text('content')
+        there = self.folder / 'there; x'
+        self.rsync("it's here", f'web1:{there}', recursive=True)
+        self.rsync(f"web1:{there}/it's here/a $b", 'back')
+        self.assertEqual('content', (self.folder / 'back').read_text())
+
+    def test_what_ssh_is_told(self):
+        quote = dataclasses.replace(WEB1, known_hosts=pathlib.Path("/it's"))
+        (self.folder / 'x').write_text('')
+        self.rsync('x', f'web1:{self.folder}/y', quote, quiet=True)
+        told = self.told.read_text().splitlines()
+        argv = openssh.ssh(quote, [])
+        self.assertEqual(
+            argv[1 : argv.index('-l')], told[: argv.index('-l') - 1]
+        )
+        self.assertEqual(['-l', 'debian'], told[argv.index('-l') - 1 :][:2])
+
+    def test_one_machine(self):
+        for operands in (('a', 'b'), ('web1:a', 'web1:b')):
+            places = [openssh.place(o) for o in operands]
+            targets = [WEB1 if p.machine else None for p in places]
+            error = self.assertRaises(
+                errors.InvalidRequest, openssh.rsync, places, targets
+            )
+            self.assertIn('--delta', str(error))
 
 
 class ScpTest(base.BaseTestCase):

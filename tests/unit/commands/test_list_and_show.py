@@ -57,6 +57,20 @@ class TestList(ListTestCase):
         )
         self.assertEqual([], self.asked)
 
+    def test_filters(self):
+        web, db = self.foreign('web1'), self.foreign('db1')
+        web['tags'].append('prod')
+        db['status'] = 'SHUTOFF'
+        for options, expected in (
+            ((), ['db1', 'web1']),
+            (('--name', '^web'), ['web1']),
+            (('--status', 'SHUTOFF'), ['db1']),
+            (('--tags', 'prod'), ['web1']),
+            (('--tags', 'prod', '--status', 'SHUTOFF'), []),
+        ):
+            rows = self.succeeds('list', '-f', 'json', *options).json
+            self.assertEqual(expected, [row['Name'] for row in rows])
+
     def test_none(self):
         self.assertEqual([], self.succeeds('list', '-f', 'json').json)
         ran = self.succeeds('list')

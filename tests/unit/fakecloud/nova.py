@@ -106,7 +106,10 @@ class Nova:
         if name := query.get('name'):
             servers = [s for s in servers if re.search(name[0], s['name'])]
         if tags := query.get('tags'):
-            servers = [s for s in servers if tags[0] in s['tags']]
+            wanted = set(tags[0].split(','))
+            servers = [s for s in servers if wanted <= {*s['tags']}]
+        if status := query.get('status'):
+            servers = [s for s in servers if s['status'] == status[0]]
         return [self._shown(s) for s in servers if s['project_id'] == PROJECT]
 
     def _boot(self, body):
