@@ -35,6 +35,8 @@ CREATED, ADOPTED, IMPORTED = 'created', 'adopted', 'imported'
 
 #: Life of a machine as far as this tool has brought it.
 CREATING, READY = 'creating', 'ready'
+#: Of a create that failed, and was asked to leave what it had made.
+KEPT = 'kept'
 
 _MARK = re.compile(
     r'docker-machine ([0-9a-f]{32}) ([A-Za-z0-9][A-Za-z0-9.-]*)'
@@ -191,7 +193,7 @@ _FINGERPRINT = _matches(re.compile(r'[0-9a-f]{64}'))
 _CHECKS: dict[str, Callable[[str], bool]] = {
     'id': _matches(_ID),
     'origin': {CREATED, ADOPTED, IMPORTED}.__contains__,
-    'state': {CREATING, READY}.__contains__,
+    'state': {CREATING, READY, KEPT}.__contains__,
     'access': {'tls', 'ssh'}.__contains__,
     'address': _is_address,
     'engine_port': _is_port,

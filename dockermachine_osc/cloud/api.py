@@ -12,6 +12,7 @@ from dockermachine_osc.cloud import (
     adopted,
     failures,
     groups,
+    marks,
     patience,
     plan,
     ports,
@@ -20,11 +21,11 @@ from dockermachine_osc.cloud import (
     survey,
     unused,
 )
-from dockermachine_osc.record import Record, mark, read_mark
+from dockermachine_osc.record import Record, mark
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from openstack.connection import Connection
     from openstack.network.v2.floating_ip import FloatingIP
@@ -32,16 +33,13 @@ if TYPE_CHECKING:
     from openstack.network.v2.port import Port
 
     from dockermachine_osc.cloud.interfaces import Interface
+    from dockermachine_osc.cloud.marks import Marked
     from dockermachine_osc.cloud.plan import Plan
     from dockermachine_osc.cloud.servers import MachineServer
     from dockermachine_osc.request import CreateRequest
 
 _GROUP_TRIES = 3
 _GONE = 404
-#: How Neutron refuses to delete a port that is bound to a server, and for
-#: how many seconds that is waited for.
-_HELD = (403, 409)
-_NOVA_LETS_GO = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,17 +48,6 @@ class Address:
 
     id: str
     floating: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Marked:
-    """A port or floating IP that carries the mark of a machine."""
-
-    kind: str
-    id: str
-    machine_id: str
-    machine_name: str
-    label: str
 
 
 class Cloud:
@@ -139,13 +126,7 @@ class Cloud:
 
     def marked(self) -> list[Marked]:
         """List the ports and floating IPs of this project that bear a mark."""
-        network = self._connection.network
-        with failures.step('list ports and floating IPs'):
-            found: list[FloatingIP | Port] = [
-                *network.ips(project_id=self.project_id),
-                *network.ports(project_id=self.project_id),
-            ]
-        return [m for resource in found if (m := _marked(resource))]
+        return marks.find(self._connection)
 
     def open_from(
         self, server_id: str, address: str, port_id: str, port: int
@@ -257,17 +238,7 @@ class Cloud:
 
     def mark_anew(self, resource: Marked, name: str) -> None:
         """Write a machine's new name into the mark of what it owns."""
-        network = self._connection.network
-        text = mark(resource.machine_id, name)
-        with failures.step(f'mark {resource.kind} {resource.label}'):
-            if resource.kind == 'port':
-                network.update_port(
-                    resource.id,
-                    name=f'docker-machine-{name}',
-                    description=text,
-                )
-            else:
-                network.update_ip(resource.id, description=text)
+        marks.write_anew(self._connection, resource, name)
 
     # ------------------------------------------------------------ adopting
 
@@ -335,44 +306,23 @@ class Cloud:
         servers.wait_gone(self._connection, server_id, deadline)
 
     def delete_marked(self, resource: Marked, deadline: Deadline) -> None:
-        """Delete a port or floating IP; gone already is fine.
-
-        Nova holds on to a port for a moment after the server is gone, if
-        that was deleted while it was being built; Neutron then says no.
-        """
-        if resource.kind != 'port':
-            return self._delete(resource)
-        patience = Deadline(min(_NOVA_LETS_GO, deadline.remaining))
-        for _ in patience.polls():
-            try:
-                return self._delete(resource)
-            except failures.ApiError as error:
-                if error.status not in _HELD or not patience.remaining:
-                    raise
-        return self._delete(resource)
-
-    def _delete(self, resource: Marked) -> None:
-        network = self._connection.network
-        remove = {
-            'floating IP': network.delete_ip,
-            'port': network.delete_port,
-        }[resource.kind]
-        with failures.step(f'delete {resource.kind} {resource.label}'):
-            remove(resource.id, ignore_missing=True)
+        """Delete a port or floating IP; gone already is fine."""
+        marks.delete(self._connection, resource, deadline)
 
     def remove_unused_groups(self) -> list[str]:
         """Delete our security groups that no port uses; give their ids."""
         return groups.remove_unused(self._connection)
 
+    def unused_groups(self) -> Mapping[str, str]:
+        """Give when each security group of ours was made that none uses."""
+        return {
+            g.id: failures.plain(g.created_at or '')
+            for g in groups.unused(self._connection)
+        }
 
-def _marked(resource: FloatingIP | Port) -> Marked | None:
-    found = read_mark(resource.description)
-    if found is None:
-        return None
-    address = getattr(resource, 'floating_ip_address', None)
-    kind = 'floating IP' if address else 'port'
-    label = failures.plain(address or resource.id)
-    return Marked(kind, resource.id, *found, label)
+    def remove_groups(self, group_ids: Iterable[str]) -> list[str]:
+        """Delete groups of ours that no port uses; give those deleted."""
+        return groups.remove(self._connection, group_ids)
 
 
 def only(found: list[MachineServer], name: str) -> MachineServer:

@@ -215,18 +215,35 @@ def _source(rule: SecurityGroupRule) -> str:
     return str(rule.remote_ip_prefix or anywhere)
 
 
+def unused(connection: Connection) -> list[SecurityGroup]:
+    """List this project's groups of ours that no port uses."""
+    project_id = connection.current_project_id
+    with failures.step('list the ports of security groups'):
+        ports = connection.network.ports(project_id=project_id)
+        used = {g for p in ports for g in p.security_group_ids or ()}
+    return [g for g in _ours(connection) if g.id not in used]
+
+
 def remove_unused(connection: Connection) -> list[str]:
     """Delete this project's groups of ours that no port uses.
 
     :returns: the ids of those deleted.
     """
+    # Neutron knows best what is used, and refuses.
+    return remove(connection, [g.id for g in _ours(connection)])
+
+
+def remove(connection: Connection, group_ids: Iterable[str]) -> list[str]:
+    """Delete groups, unless a port uses them; give the ids of those gone."""
+    return [g for g in group_ids if _delete(connection, g)]
+
+
+def _ours(connection: Connection) -> list[SecurityGroup]:
     with failures.step('list security groups'):
-        groups = list(
-            connection.network.security_groups(
-                project_id=connection.current_project_id
-            )
+        found = connection.network.security_groups(
+            project_id=connection.current_project_id
         )
-    return [g.id for g in groups if is_ours(g) and _delete(connection, g.id)]
+        return [g for g in found if is_ours(g)]
 
 
 def _delete(connection: Connection, group_id: str) -> bool:

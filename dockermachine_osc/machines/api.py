@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.machines.checkup import Link
     from dockermachine_osc.machines.importing import ImportRequest, Outcome
     from dockermachine_osc.machines.proposal import Proposal
+    from dockermachine_osc.machines.pruning import Orphan
     from dockermachine_osc.machines.setting import Changes
     from dockermachine_osc.machines.upgrade import Upgrade
     from dockermachine_osc.report import Reporter
@@ -184,6 +185,12 @@ class Machines:
         return here.delete(
             name, server, with_server=with_server, leave_host=leave_host
         )
+
+    def prune(self, older_than: float, *, dry_run: bool) -> Sequence[Orphan]:
+        """Remove what killed creates and deletes have left; see pruning."""
+        from dockermachine_osc.machines import pruning
+
+        return pruning.prune(self._cloud, older_than, dry_run=dry_run)
 
     def rename(self, name: str, new_name: str) -> bool:
         """Give a machine another name; tell whether it had another.

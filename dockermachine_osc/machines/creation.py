@@ -20,7 +20,7 @@ from dockermachine_osc.machines import (
 )
 from dockermachine_osc.machines.draft import Draft, engine_settings
 from dockermachine_osc.machines.machine import local_facts, local_record
-from dockermachine_osc.record import Record, new_machine_id
+from dockermachine_osc.record import KEPT, Record, new_machine_id
 from dockermachine_osc.report import Reporter, Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -285,6 +285,7 @@ def _take_back(
     """Remove what was made and say so, in a sentence."""
     finish = f'openstack docker machine delete {request.name}'
     if request.keep_on_failure:
+        _mark_kept(cloud, drafts)
         return f'Everything was kept, as asked. To remove it: {finish}'
     if not drafts:
         return 'Nothing was made.'
@@ -304,6 +305,15 @@ def _take_back(
         )
     removal.remove_locally(draft.folder, contexts, draft.machine_id, steps)
     return f'Removed again: {", ".join(removed) or "nothing was made yet"}.'
+
+
+def _mark_kept(cloud: Cloud, drafts: list[Draft]) -> None:
+    """Tell `prune` that this is nobody's leftover; without, age will tell."""
+    with contextlib.suppress(errors.MachineError):
+        for draft in drafts:
+            if server := _find(cloud, draft):
+                kept = server.record.replace(state=KEPT)
+                cloud.write_record(server.id, kept)
 
 
 def _find(cloud: Cloud, draft: Draft) -> MachineServer | None:

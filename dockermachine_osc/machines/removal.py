@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dockermachine_osc.cloud import Cloud, MachineServer
-    from dockermachine_osc.cloud.api import Marked
+    from dockermachine_osc.cloud.marks import Marked
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
