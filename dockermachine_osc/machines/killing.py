@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import errors
 from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import errand
+from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.record import Record
     from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
-    from dockermachine_osc.waiting import Deadline
 
-#: Seconds for the host to hear us.
+#: Seconds for the host to hear us, and then to be gone.
 _ORDER_TIMEOUT = 10.0
+_GONE_BY = 5.0
 # Twice forced: no service is stopped, no file system unmounted. It comes a
 # moment later, so that the connection ends before the host does.
 _ORDER = (
@@ -58,3 +60,15 @@ def _order(server: MachineServer, folder: MachineFolder | None) -> None:
         raise errors.StoreFailure('its keys are not on this workstation')
     way = errand.known_way(server.record, folder)
     errand.order(way, folder, _ORDER, _ORDER_TIMEOUT)
+    _wait_gone(server.record)
+
+
+def _wait_gone(record: Record) -> None:
+    """Let it happen: Nova would begin to stop services right away."""
+    from dockermachine_osc import host
+
+    polls = Deadline(_GONE_BY).polls(first=0.7, most=0.7)
+    next(polls)
+    for _ in polls:
+        if host.probe(record.address, record.ssh_port, 1.0):
+            return

@@ -99,7 +99,8 @@ class VerbsTest(base.FunctionalTest):
         self.assertIn('No such file', missing.err)
 
     def _delta(self) -> None:
-        self._remote('sudo apt-get install -qq rsync >/dev/null 2>&1')
+        install = 'apt-get -qq update && apt-get -qq install rsync'
+        self._remote(f'sudo sh -c "{install}" >/dev/null 2>&1')
         place = f'{self.machine}:a folder/'
         self.here.machine('scp', '--delta', '-r', 'a folder/', place)
         self.here.machine('scp', '--delta', f'{place}file', 'again')
@@ -250,7 +251,7 @@ class ProvisionTest(base.FunctionalTest):
         self.assertIn('Everything was kept', failed.err)
         listed = self.here.machine('list', '-f', 'json').json
         (machine,) = [m for m in listed if m['Name'] == name]
-        self.assertEqual('creating', machine['State'])
+        self.assertEqual('kept', machine['State'])
         devcloud.in_guest(
             machine['ID'], 'systemctl', 'unmask', 'docker.service'
         )

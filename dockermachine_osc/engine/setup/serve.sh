@@ -385,6 +385,8 @@ cause_in() {
 
 # systemd may have made several tries.
 journal_of_last_try() {
+    # The engine's last words may still be on their way.
+    journalctl --sync 2>/dev/null
     journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
         2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
             END { printf "%s", text }'
