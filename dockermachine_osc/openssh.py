@@ -184,24 +184,25 @@ def rsync(
 
 
 def _rsync_operand(at: Place, target: Target | None) -> str:
-    if target is None:
-        return _operand(at, None)
-    host = f'[{target.address}]' if ':' in target.address else target.address
-    return f'{at.user or target.user}@{host}:{at.path}'
+    return _operand(at, None) if target is None else _remote(at, target)
 
 
 def sshfs(target: Target, there: Place, mountpoint: str) -> list[str]:
     """Give the command line that mounts a machine's folder here."""
-    user = there.user or target.user
-    host = f'[{target.address}]' if ':' in target.address else target.address
     return [
         'sshfs',
         *_options([target]),
         '-p',
         str(target.port),
-        f'{user}@{host}:{there.path}',
+        _remote(there, target),
         mountpoint,
     ]
+
+
+def _remote(at: Place, target: Target) -> str:
+    """Give a place on a machine as rsync and sshfs read it."""
+    host = f'[{target.address}]' if ':' in target.address else target.address
+    return f'{at.user or target.user}@{host}:{at.path}'
 
 
 def _options(targets: Sequence[Target]) -> list[str]:

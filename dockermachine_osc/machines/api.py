@@ -146,8 +146,7 @@ class Machines:
         """
         machine = self.get(name)
         if machine.folder:
-            folder = self._files.machine(machine.server.name)
-            self._remember(machine.server, folder)
+            self._remember(machine.server, machine.folder)
         if engine_timeout is None:
             return machine
         return asking.ask_all([machine], engine_timeout)[0]
@@ -221,13 +220,10 @@ class Machines:
         from dockermachine_osc.machines import killing
 
         machine = self.get(name)
-        folder = None
-        if machine.folder:
-            folder = self._files.machine(machine.server.name)
         return killing.kill(
             self._cloud,
             machine.server,
-            folder,
+            machine.folder,
             Deadline(timeout),
             Steps(reporter),
         )
@@ -381,8 +377,7 @@ class Machines:
                 'Do this where the machine was created',
             )
         with self._files.lock(machine.server.name, wait=False):
-            folder = self._files.machine(machine.server.name)
-            yield machine.server, folder
+            yield machine.server, machine.folder
 
     def _remember(self, server: MachineServer, folder: MachineFolder) -> None:
         """Bring files and context up to date with what the cloud says."""

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.engine import Handover
-    from dockermachine_osc.host import Result
+    from dockermachine_osc.host import Host, Result
     from dockermachine_osc.record import Record
     from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
+    from dockermachine_osc.system_ssh import SystemHost
     from dockermachine_osc.waiting import Deadline
 
 
@@ -135,20 +137,13 @@ def send(
     :returns: the key that the host has proven to have, and what it said.
     :raises HostFailure: if it does not let us in.
     """
-    if way.users:
-        return _run_as_user(way, folder, parcel, deadline, steps)
-    # Here, so that paramiko is imported while the server boots.
-    from dockermachine_osc import host
-
-    if not way.host_keys:
+    if not way.users and not way.host_keys:
         steps.warn(
             "The host's keys could not be learned from its console: the "
             'first key that it shows is trusted, and pinned'
         )
-    login = host.Login(way.user, way.key, agent=_is_users(way, folder))
-    with host.connect(way.address, way.port, login, way.host_keys) as there:
-        key_line = there.key_line
-        if not folder.has(store.KNOWN_HOSTS):
+    with _logged_in(way, folder) as (there, key_line):
+        if not way.users and not folder.has(store.KNOWN_HOSTS):
             pin(folder, way, [key_line])
         result = there.run(
             parcel.command,
@@ -159,23 +154,24 @@ def send(
     return key_line, result
 
 
-def _run_as_user(
-    way: Way,
-    folder: MachineFolder,
-    parcel: Handover,
-    deadline: Deadline,
-    steps: Steps,
-) -> tuple[str, Result]:
-    """Do it with the system's ssh, whose configuration knows the way."""
-    from dockermachine_osc import system_ssh
+@contextlib.contextmanager
+def _logged_in(
+    way: Way, folder: MachineFolder
+) -> Iterator[tuple[Host | SystemHost, str]]:
+    """Log in on a way: yield the host, and the key that it has proven.
 
-    result = system_ssh.SystemHost(_visit(way, folder)).run(
-        parcel.command,
-        parcel.stdin,
-        on_line=lambda line: _progress(steps, line),
-        timeout=max(1.0, deadline.remaining),
-    )
-    return next(iter(way.host_keys), ''), result
+    A way that is the user's is known to the system's ssh alone.
+    """
+    # Here, so that paramiko is imported while the server boots.
+    from dockermachine_osc import host, system_ssh
+
+    if way.users:
+        there = system_ssh.SystemHost(_visit(way, folder))
+        yield there, next(iter(way.host_keys), '')
+        return
+    login = host.Login(way.user, way.key, agent=_is_users(way, folder))
+    with host.connect(way.address, way.port, login, way.host_keys) as ours:
+        yield ours, ours.key_line
 
 
 def order(
@@ -186,17 +182,8 @@ def order(
     :param timeout: seconds for the command.
     :raises HostFailure: if the host does not let us in, or the command fails.
     """
-    from dockermachine_osc import host, system_ssh
-
-    if way.users:
-        there = system_ssh.SystemHost(_visit(way, folder))
+    with _logged_in(way, folder) as (there, _):
         result = there.run(command, timeout=timeout)
-    else:
-        login = host.Login(way.user, way.key, agent=_is_users(way, folder))
-        with host.connect(
-            way.address, way.port, login, way.host_keys
-        ) as connected:
-            result = connected.run(command, timeout=timeout)
     if result.status:
         words = result.stderr.strip()[-200:] or f'exit code {result.status}'
         raise errors.HostFailure(f'The host refuses: {words}')
