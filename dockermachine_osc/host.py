@@ -17,7 +17,7 @@ from pathlib import Path
 
 import paramiko
 
-from dockermachine_osc import errors
+from dockermachine_osc import errors, pulse
 from dockermachine_osc.waiting import Deadline
 
 #: Seconds for one TCP connection; for each of SSH's banner, the exchange of
@@ -41,6 +41,14 @@ class AuthenticationRefused(errors.HostFailure):
 
 class HostKeyChanged(errors.HostFailure):
     """The host shows another key than the one that is known."""
+
+
+class Unreachable(errors.HostFailure):
+    """Nobody answers, or hangs up before we are logged in."""
+
+
+class ConnectionLost(errors.HostFailure):
+    """The connection broke while the host was at work."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,10 +244,10 @@ def _in_words(where: str, login: Login) -> Iterator[None]:
             raise HostKeyChanged(
                 f'{where} shows none of the host keys that are known'
             ) from error
-        raise errors.HostFailure(f'SSH to {where} failed: {error}') from error
+        raise Unreachable(f'SSH to {where} failed: {error}') from error
     except (OSError, EOFError) as error:
         why = getattr(error, 'strerror', None) or error
-        raise errors.HostFailure(f'SSH to {where} failed: {why}') from error
+        raise Unreachable(f'SSH to {where} failed: {why}') from error
 
 
 class Host:
@@ -264,23 +272,28 @@ class Host:
         """Run one command; secrets belong in stdin, never in the command.
 
         :param on_line: is given each line of stdout as it comes.
-        :param timeout: seconds that the command may be silent.
-        :raises HostFailure: if the connection breaks or falls silent.
+        :param timeout: seconds for all of it.
+        :raises ConnectionLost: if the connection breaks.
+        :raises HostFailure: if it takes longer.
         """
-        try:
-            channel = self._transport().open_session(timeout=_LOGIN_TIMEOUT)
-            with contextlib.closing(channel):
-                channel.settimeout(timeout)
-                channel.exec_command(command)
-                return _converse(channel, stdin, on_line)
-        except TimeoutError as error:
-            raise errors.HostFailure(
-                f'The host said nothing for {timeout:g} s'
-            ) from error
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise errors.HostFailure(
-                f'The SSH connection broke: {error}'
-            ) from error
+        transport = self._transport()
+        with pulse.watched(transport) as alive:
+            try:
+                channel = transport.open_session(timeout=_LOGIN_TIMEOUT)
+                with contextlib.closing(channel):
+                    channel.exec_command(command)
+                    talk = _Talk(channel, Deadline(timeout), on_line)
+                    status = talk.converse(stdin)
+            except TimeoutError as error:
+                raise errors.HostFailure(
+                    f'The host was not done within {timeout:g} s',
+                    'Give it longer with --timeout',
+                ) from error
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                raise _lost(alive, str(error) or 'it was closed') from error
+        if status < 0:
+            raise _lost(alive, 'or the command on the host was killed')
+        return talk.result(status)
 
     def _transport(self) -> paramiko.Transport:
         transport = self._client.get_transport()
@@ -289,64 +302,90 @@ class Host:
         return transport
 
 
-def _converse(
-    channel: paramiko.Channel, stdin: bytes, on_line: Callable[[str], None]
-) -> Result:
-    """Give stdin to a command and take what it writes until it ends."""
-    stderr = bytearray()
-    # On the side: a host that waits for somebody to read its stderr would
-    # never come to the end of its stdout.
-    reader = threading.Thread(target=_drain, args=(channel, stderr))
-    reader.daemon = True
-    reader.start()
-    if stdin:
-        channel.sendall(stdin)
-    channel.shutdown_write()
-    stdout = _read_lines(channel, on_line)
-    reader.join(_LOGIN_TIMEOUT)
-    status = _exit_status(channel)
-    if status < 0:
-        raise errors.HostFailure(
-            'The command on the host was killed, or the SSH connection broke'
+def _lost(alive: pulse.Pulse, how: str) -> ConnectionLost:
+    if alive.lost:
+        how = f'nothing came from the host any more for {pulse.PATIENCE:g} s'
+    return ConnectionLost(f'The SSH connection broke: {how}')
+
+
+class _Talk:
+    """Gives stdin to a command and takes what it writes until it ends."""
+
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        deadline: Deadline,
+        on_line: Callable[[str], None],
+    ) -> None:
+        self._channel = channel
+        self._deadline = deadline
+        self._on_line = on_line
+        self._stdout, self._stderr = bytearray(), bytearray()
+
+    def converse(self, stdin: bytes) -> int:
+        """Give the command's exit status, negative if none came.
+
+        :raises TimeoutError: if it is not done in time.
+        """
+        # On the side: a host that waits for somebody to read its stderr would
+        # never come to the end of its stdout.
+        reader = threading.Thread(target=self._drain_stderr, daemon=True)
+        reader.start()
+        self._wait_no_longer()
+        if stdin:
+            self._channel.sendall(stdin)
+        self._channel.shutdown_write()
+        self._read_lines()
+        reader.join(_LOGIN_TIMEOUT)
+        return self._exit_status()
+
+    def result(self, status: int) -> Result:
+        """Give what it came to."""
+        return Result(
+            status,
+            self._stdout.decode(errors='replace'),
+            self._stderr.decode(errors='replace'),
         )
-    return Result(status, stdout, stderr.decode(errors='replace'))
+
+    def _wait_no_longer(self) -> None:
+        """Have the next wait end by the deadline.
+
+        :raises TimeoutError: if that is over.
+        """
+        if not self._deadline.remaining:
+            raise TimeoutError
+        self._channel.settimeout(self._deadline.remaining)
+
+    def _exit_status(self) -> int:
+        """Wait for the end of a command that has closed its stdout."""
+        for _ in self._deadline.polls(first=0.01, most=0.5):
+            if self._channel.exit_status_ready() or self._channel.closed:
+                return self._channel.recv_exit_status()
+        raise TimeoutError
+
+    def _read_lines(self) -> None:
+        pending = b''
+        while data := self._channel.recv(_CHUNK):
+            _keep(self._stdout, data)
+            *lines, pending = (pending + data).split(b'\n')
+            for line in lines:
+                self._on_line(line.decode(errors='replace'))
+            self._wait_no_longer()
+        if pending:
+            self._on_line(pending.decode(errors='replace'))
+
+    def _drain_stderr(self) -> None:
+        """Take stderr until it ends; only the beginning is kept."""
+        while True:
+            try:
+                data = self._channel.recv_stderr(_CHUNK)
+            except TimeoutError:
+                # It is the silence of stdout that counts.
+                continue
+            if not data:
+                return
+            _keep(self._stderr, data)
 
 
-def _exit_status(channel: paramiko.Channel) -> int:
-    """Wait for the end of a command that has closed its stdout.
-
-    :raises TimeoutError: if that takes longer than it may be silent.
-    """
-    deadline = Deadline(channel.gettimeout() or 0)
-    for _ in deadline.polls(first=0.01, most=0.5):
-        if channel.exit_status_ready() or channel.closed:
-            return channel.recv_exit_status()
-    raise TimeoutError
-
-
-def _read_lines(
-    channel: paramiko.Channel, on_line: Callable[[str], None]
-) -> str:
-    whole = bytearray()
-    pending = b''
-    while data := channel.recv(_CHUNK):
-        whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]
-        *lines, pending = (pending + data).split(b'\n')
-        for line in lines:
-            on_line(line.decode(errors='replace'))
-    if pending:
-        on_line(pending.decode(errors='replace'))
-    return whole.decode(errors='replace')
-
-
-def _drain(channel: paramiko.Channel, whole: bytearray) -> None:
-    """Take stderr until it ends; only the beginning is kept."""
-    while True:
-        try:
-            data = channel.recv_stderr(_CHUNK)
-        except TimeoutError:
-            # It is the silence of stdout that counts.
-            continue
-        if not data:
-            return
-        whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]
+def _keep(whole: bytearray, data: bytes) -> None:
+    whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]

@@ -63,6 +63,11 @@ class Steps:
         """Seconds since the first step could begin."""
         return time.monotonic() - self._start
 
+    @property
+    def where(self) -> str:
+        """The step that was begun last, and how long it all took."""
+        return f"'{self.current}' after {self.elapsed:.0f} s"
+
     def begin(self, text: str) -> None:
         """Begin the next step."""
         self.current = text

@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from dockermachine_osc import errors
+from dockermachine_osc import errors, pulse
 from dockermachine_osc.host import (
     AuthenticationRefused,
+    ConnectionLost,
     HostKeyChanged,
     Result,
+    Unreachable,
 )
 
 #: ssh's own failures, ssh(1).
@@ -45,6 +47,10 @@ class SystemHost:
             'BatchMode=yes',
             '-o',
             f'ConnectTimeout={_CONNECT_TIMEOUT}',
+            '-o',
+            f'ServerAliveInterval={pulse.INTERVAL:.0f}',
+            '-o',
+            f'ServerAliveCountMax={pulse.PATIENCE / pulse.INTERVAL:.0f}',
         ]
         self._argv = [program, *options, *argv[1:]]
 
@@ -77,7 +83,11 @@ class SystemHost:
             finally:
                 timer.cancel()
         if result.status == _SSH_FAILED:
-            raise _failure(result.stderr)
+            failure = _failure(result.stderr)
+            if result.stdout:
+                # The command had begun.
+                raise ConnectionLost(failure.message)
+            raise failure
         if result.status < 0:
             raise errors.HostFailure(
                 f'The host was not done within {timeout:g} s',
@@ -174,4 +184,4 @@ def _failure(stderr: str) -> errors.HostFailure:
             'Check --ssh-user and --ssh-key; ssh-add -l shows what the '
             'agent has',
         )
-    return errors.HostFailure(f'ssh failed: {words}')
+    return Unreachable(f'ssh failed: {words}')

@@ -199,6 +199,7 @@ def _taken_back(
     try:
         yield
     except BaseException as error:
+        where = steps.where
         if was_machine:
             raise
         steps.begin('Taking the changes back')
@@ -206,8 +207,9 @@ def _taken_back(
         removal.remove_locally(folder, contexts, '', steps)
         if isinstance(error, errors.MachineError):
             error.message = (
-                f"Server '{proposal.server.name}' was not adopted: "
-                f'{error.message}\n{problem or "All changes were taken back."}'
+                f"Server '{proposal.server.name}' was not adopted: it failed "
+                f'at {where}.\n{error.message}\n'
+                f'{problem or "All changes were taken back."}'
             )
         raise
 

@@ -236,11 +236,15 @@ class Machines:
 
     def provision(self, name: str, reporter: Reporter, timeout: float) -> bool:
         """Set up what a machine lacks; tell whether anything was done."""
-        from dockermachine_osc.machines import provision
+        from dockermachine_osc.machines import failing, provision
 
-        with self._worked_on(name) as (server, folder):
+        steps, deadline = Steps(reporter), Deadline(timeout)
+        with (
+            self._worked_on(name) as (server, folder),
+            failing.told(steps, 'provision', server.name),
+        ):
             after, done = provision.provision(
-                self._cloud, server, folder, Deadline(timeout), Steps(reporter)
+                self._cloud, server, folder, deadline, steps
             )
             self._remember(after, folder)
         return done
@@ -254,17 +258,15 @@ class Machines:
         :raises InvalidRequest: if that is no version.
         :raises EngineFailure: if there is none such, or it does not run.
         """
-        from dockermachine_osc.machines import upgrade
+        from dockermachine_osc.machines import failing, upgrade
 
+        deadline = Deadline(timeout)
         with self._worked_on(name) as (server, folder):
-            after, done = upgrade.upgrade(
-                self._cloud,
-                server,
-                folder,
-                version,
-                Deadline(timeout),
-                Steps(Named(reporter, server.name)),
-            )
+            steps = Steps(Named(reporter, server.name))
+            with failing.told(steps, 'upgrade', server.name):
+                after, done = upgrade.upgrade(
+                    self._cloud, server, folder, version, deadline, steps
+                )
             self._remember(after, folder)
         return done
 

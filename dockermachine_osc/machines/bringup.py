@@ -47,7 +47,7 @@ def bring_up(
     parcel = engine.handover(
         draft.engine,
         {**draft.goods, **further},
-        wait=int(deadline.remaining),
+        wait=errand.hosts_time(deadline),
     )
     done = errand.run(way, draft.folder, parcel, deadline, steps)
     errand.options_arrived(draft.folder)

@@ -15,6 +15,7 @@ from dockermachine_osc.machines import (
     bringup,
     contexting,
     errand,
+    failing,
     removal,
     ssh_entries,
 )
@@ -259,7 +260,7 @@ def _taken_back(
     try:
         yield drafts
     except errors.MachineError as error:
-        where = f"'{steps.current}' after {steps.elapsed:.0f} s"
+        where = steps.where
         # The same error goes on: those of other rooms have more to them than
         # a message.
         error.message = (
@@ -267,12 +268,25 @@ def _taken_back(
             f'{where}.\n{error.message}\n'
             + _take_back(cloud, contexts, request, drafts, steps)
         )
+        error.hint = failing.and_then(error.hint, _further(request, error))
         raise
     except BaseException:
         steps.warn(f"Interrupted at '{steps.current}'.")
         steps.begin('Removing what was made')
         steps.warn(_take_back(cloud, contexts, request, drafts, steps))
         raise
+
+
+def _further(request: CreateRequest, error: errors.MachineError) -> str:
+    """Say how to go on if it was the host that failed."""
+    if not isinstance(error, failing.ON_THE_HOST):
+        return ''
+    if request.keep_on_failure:
+        return (
+            'When that is mended: openstack docker machine provision '
+            f'{request.name}'
+        )
+    return 'To look at it there, create it again with --keep-on-failure'
 
 
 def _take_back(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
+from dockermachine_osc.machines import resuming
 from dockermachine_osc.machines.machine import private_key
 from dockermachine_osc.record import IMPORTED
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from dockermachine_osc.store import MachineFolder
     from dockermachine_osc.system_ssh import SystemHost
     from dockermachine_osc.waiting import Deadline
+
+#: Seconds for the way there, and for a host to say why it was not done.
+_MARGIN = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +88,17 @@ def serve(
 
     :param goods: what it is handed, see `Access.goods`.
     """
-    wait = int(deadline.remaining)
-    parcel = engine.handover(settings_of(record), goods, wait)
+    parcel = engine.handover(settings_of(record), goods, hosts_time(deadline))
     steps.begin('Setting up the engine')
     way = known_way(record, folder)
     done = run(way, folder, parcel, deadline, steps)
     options_arrived(folder)
     return done
+
+
+def hosts_time(deadline: Deadline) -> int:
+    """Give the seconds that a host has, so that its word comes in time."""
+    return max(1, int(deadline.remaining) - _MARGIN)
 
 
 def settings_of(record: Record, version: str = '') -> engine.EngineSettings:
@@ -134,6 +142,9 @@ def send(
 ) -> tuple[str, Result]:
     """Run what is in a parcel on a host, whatever comes of it.
 
+    All that is sent so can be done twice; if the connection breaks, or the
+    host reboots, it is sent again, once.
+
     :returns: the key that the host has proven to have, and what it said.
     :raises HostFailure: if it does not let us in.
     """
@@ -142,6 +153,20 @@ def send(
             "The host's keys could not be learned from its console: the "
             'first key that it shows is trusted, and pinned'
         )
+    return resuming.resumed(
+        lambda: _visit_once(way, folder, parcel, deadline, steps),
+        deadline,
+        steps,
+    )
+
+
+def _visit_once(
+    way: Way,
+    folder: MachineFolder,
+    parcel: Handover,
+    deadline: Deadline,
+    steps: Steps,
+) -> tuple[str, Result]:
     with _logged_in(way, folder) as (there, key_line):
         if not way.users and not folder.has(store.KNOWN_HOSTS):
             pin(folder, way, [key_line])

@@ -157,7 +157,7 @@ def _hand_over(
 
 
 def _parcel(wanted: EngineOptions, deadline: Deadline) -> Handover:
-    return engine.configure(wanted, wait=int(deadline.remaining))
+    return engine.configure(wanted, wait=errand.hosts_time(deadline))
 
 
 def _without(old: Mapping[str, _V], keys: frozenset[str]) -> dict[str, _V]:

@@ -53,7 +53,7 @@ def upgrade(
     provision.check_on(server)
     record = server.record
     settings = errand.settings_of(record, version)
-    parcel = engine.upgrade(settings, wait=int(deadline.remaining))
+    parcel = engine.upgrade(settings, wait=errand.hosts_time(deadline))
     steps.begin('Logging in')
     way = errand.known_way(record, folder)
     done = errand.run(way, folder, parcel, deadline, steps)

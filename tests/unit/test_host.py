@@ -281,7 +281,7 @@ class TestRun(HostTestCase):
         error = self.assertRaises(
             errors.HostFailure, self.play, play, timeout=0.1
         )
-        self.assertIn('nothing for 0.1 s', str(error))
+        self.assertIn('not done within 0.1 s', str(error))
 
     def test_command_that_closes_its_output_and_runs_on(self):
         def play(channel, server):
@@ -291,7 +291,7 @@ class TestRun(HostTestCase):
         error = self.assertRaises(
             errors.HostFailure, self.play, play, timeout=0.1
         )
-        self.assertIn('nothing for 0.1 s', str(error))
+        self.assertIn('not done within 0.1 s', str(error))
 
     def test_connection_breaks(self):
         def play(channel, server):

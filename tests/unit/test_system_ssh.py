@@ -143,6 +143,12 @@ class FailureTest(SystemSshTestCase):
             self.ssh(f'#!/bin/sh\necho "{said}" >&2\nexit 255\n')
             self.fails(kind, expected)
 
+    def test_connection_breaks(self):
+        """Something was said before: the command had begun."""
+        said = 'Timeout, server 192.0.2.1 not responding.'
+        self.ssh(f'#!/bin/sh\necho step x\necho "{said}" >&2\nexit 255\n')
+        self.fails(host.ConnectionLost, said)
+
     def test_no_ssh(self):
         self.setenv('PATH', str(self.folder))
         self.fails(errors.HostFailure, 'openssh-client')

@@ -156,7 +156,7 @@ class TestCreate(shell.ShellTestCase):
             'create',
             'web1',
         )
-        self.assertTrue(ran.stderr.rstrip().endswith('Try X'))
+        self.assertIn('\nTry X\n', ran.stderr)
         self.assertEqual('', ran.stdout)
         self.assertHolds(before)
 

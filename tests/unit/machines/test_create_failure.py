@@ -85,7 +85,11 @@ class TestFailure(workbench.MachinesTestCase):
             ['No way', 'server ', 'floating IP 172.24.4.', 'port ', 'group ']
         )
         self.assertIsInstance(raised, errors.HostFailure)
-        self.assertTrue(str(raised).endswith('Try X'))
+        self.assertEqual(
+            'Try X\nTo look at it there, create it again with '
+            '--keep-on-failure',
+            raised.hint,
+        )
 
     def test_server_in_error(self):
         self.fake.statuses = ['BUILD', 'ERROR']

@@ -214,7 +214,7 @@ class TestSet(workbench.MachinesTestCase):
         )
         self.assertIn('former options again', str(error))
         self.assertEqual(SECRET, self.handed_over())
-        self.assertIn('configure "$d" 120', self.guest.parcels[-1][0])
+        self.assertIn('configure "$d" 115', self.guest.parcels[-1][0])
 
     def test_refused_by_the_engine(self):
         run = self.guest.run

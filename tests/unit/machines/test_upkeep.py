@@ -199,6 +199,15 @@ class TestProvision(UpkeepTestCase):
         self.assertEqual(2, len(self.guest.parcels))
         self.assertEqual('ready', self.record().state)
 
+    def test_host_fails(self):
+        self.engine_failure = engine.EngineRefused('None listens')
+        self.guest.status = engine.EXIT_INSTALL
+        self.guest.lines = ['step installing docker.io', 'failed disk full']
+        error = self.assertRaises(errors.EngineFailure, self.provision)
+        self.assertIn("failed at 'Installing docker.io' after 0", str(error))
+        self.assertIn('disk full', str(error))
+        self.assertIn('docker machine provision web1', error.hint)
+
     def test_another_address(self):
         (server,) = self.fake.things['servers'].values()
         server['addresses']['net'] = [{'version': 4, 'addr': '10.9.9.9'}]
@@ -325,6 +334,9 @@ class TestUpgrade(UpkeepTestCase):
         self.guest.lines = ['tail it broke', 'failed no', 'hint look there']
         error = self.assertRaises(errors.EngineFailure, self.upgrade)
         self.assertIn('it broke', str(error))
+        self.assertIn("it failed at 'Logging in' after 0 s.", str(error))
+        self.assertIn('look there\n', error.hint)
+        self.assertIn('docker machine upgrade web1', error.hint)
         self.assertEqual(before, self.metadata())
 
     def test_host_that_does_not_tell(self):
