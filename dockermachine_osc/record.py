@@ -161,7 +161,8 @@ class Record:
                 continue
             number = isinstance(getattr(cls, field), int)
             values[field] = int(raw) if number else raw
-        if metadata.get(_key('origin')) not in (None, CREATED, IMPORTED):
+        origin = metadata.get(_key('origin'))
+        if 'id' not in values or origin not in (None, CREATED, IMPORTED):
             # What cannot be read must not cost somebody a server.
             values['origin'] = ADOPTED
         schema = metadata.get(f'{PREFIX}schema')

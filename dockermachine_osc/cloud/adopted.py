@@ -62,14 +62,17 @@ def everything(connection: Connection) -> list[MachineServer]:
 
 
 def mark(connection: Connection, server_id: str, record: Record) -> None:
-    """Make a server a machine: its record first, then the tag."""
+    """Make a server a machine: the tag first, then its record.
+
+    By the tag it is listed: cut off in between, it can be seen and let go.
+    """
 
     def write() -> None:
         with failures.step(f'mark server {server_id}'):
+            connection.compute.add_tag_to_server(server_id, TAG)
             connection.compute.set_server_metadata(
                 server_id, **record.to_metadata()
             )
-            connection.compute.add_tag_to_server(server_id, TAG)
 
     patience.repeated(write)
 
@@ -77,8 +80,8 @@ def mark(connection: Connection, server_id: str, record: Record) -> None:
 def unmark(connection: Connection, server_id: str) -> None:
     """Make a machine a server like any other; gone already is fine.
 
-    What makes it one goes first, and the word that it was adopted last: cut
-    off at any point, no delete takes the server for one to be deleted.
+    The id goes first: cut off at any point after that, no delete takes the
+    server for one to be deleted. The tag, by which it is listed, goes last.
     """
     compute = connection.compute
     try:
@@ -88,11 +91,10 @@ def unmark(connection: Connection, server_id: str) -> None:
         if error.status not in _GONE:
             raise
         return
-    order = {f'{PREFIX}id': 0, f'{PREFIX}origin': 2}
     ours = [key for key in metadata if key.startswith(PREFIX)]
-    _drop(server_id, compute.remove_tag_from_server, TAG)
-    for key in sorted(ours, key=lambda k: order.get(k, 1)):
+    for key in sorted(ours, key=lambda k: k != f'{PREFIX}id'):
         _drop(server_id, compute.delete_server_metadata, [key])
+    _drop(server_id, compute.remove_tag_from_server, TAG)
 
 
 def _drop(server_id: str, call: Callable[..., Any], what: object) -> None:
@@ -105,13 +107,20 @@ def _drop(server_id: str, call: Callable[..., Any], what: object) -> None:
             raise
 
 
-def open_to(connection: Connection, server_id: str, rules: Rules) -> str:
-    """Add the security group of these rules to a server; give its id."""
+def make_group(connection: Connection, rules: Rules) -> str:
+    """Give the id of the security group of these rules, made if need be."""
     known = groups.find(connection, [rules])
-    group = groups.ensure(connection, rules, known)
-    with failures.step(f'add security group {group} to server {server_id}'):
-        connection.compute.add_security_group_to_server(server_id, group)
-    return group
+    return groups.ensure(connection, rules, known)
+
+
+def open_to(connection: Connection, server_id: str, group: str) -> None:
+    """Put a server into a security group."""
+
+    def add() -> None:
+        with failures.step(f'add security group {group} to the server'):
+            connection.compute.add_security_group_to_server(server_id, group)
+
+    patience.repeated(add)
 
 
 def close_to(connection: Connection, server_id: str, group: str) -> None:

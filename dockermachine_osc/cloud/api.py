@@ -270,9 +270,13 @@ class Cloud:
         """Make a machine a server like any other."""
         adopted.unmark(self._connection, server_id)
 
-    def open_to(self, server_id: str, rules: groups.Rules) -> str:
-        """Open a server's ports with a group of ours; give its id."""
-        return adopted.open_to(self._connection, server_id, rules)
+    def group_of(self, rules: groups.Rules) -> str:
+        """Give the id of our group of these rules, made if need be."""
+        return adopted.make_group(self._connection, rules)
+
+    def open_to(self, server_id: str, group: str) -> None:
+        """Put a server into a group of ours."""
+        adopted.open_to(self._connection, server_id, group)
 
     def close_to(self, server_id: str, group: str) -> None:
         """Take a group of ours from a server, and away with its last one."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
 from dockermachine_osc.cloud import disks, failures, patience
-from dockermachine_osc.record import TAG, Record, is_machine
+from dockermachine_osc.record import TAG, Record
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ def machines(
 ) -> list[MachineServer]:
     """List the machines of this project with one request a page.
 
-    Nova has no filter on metadata for members, so it filters on the tag.
+    Nova has no filter on metadata for members, so it filters on the tag. One
+    that has the tag alone is among them, without an id in its record: an
+    adopt or a delete of an adopted machine was cut off.
 
     :param name: a regular expression that is to be found in the name.
     :param status: of the server, as Nova has it.
@@ -164,7 +166,7 @@ def machines(
             tags=','.join((TAG, *tags)),
             **{k: v for k, v in filters.items() if v},
         )
-        return [from_sdk(s) for s in found if is_machine(s.metadata or {})]
+        return [from_sdk(s) for s in found if TAG in (s.tags or ())]
 
 
 def watch(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, interrupts, store
 from dockermachine_osc.cloud import power
+from dockermachine_osc.cloud.failures import ApiError
 from dockermachine_osc.machines import (
     access,
     contexting,
@@ -19,16 +20,20 @@ from dockermachine_osc.machines import (
     ssh_entries,
 )
 from dockermachine_osc.machines.machine import local_facts, local_record
-from dockermachine_osc.record import ADOPTED, Record, new_machine_id
+from dockermachine_osc.record import ADOPTED, TAG, Record, new_machine_id
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines.proposal import Proposal
     from dockermachine_osc.report import Steps
     from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder, Scope
+
+_GROUP_TRIES = 3
+_GONE = 404
 
 
 def adopt(
@@ -76,12 +81,13 @@ def leave(
 ) -> None:
     """Take everything back that adopting has changed; the server stays.
 
-    :param host: whether on the host as well as in the cloud.
+    :param host: whether on the host as well as in the cloud; without a
+        record there is nothing on the host.
     :raises HostFailure: if the host cannot be reached; nothing is changed.
     """
-    if host:
-        _leave_host(server, folder, deadline, steps)
     record = server.record
+    if host and record.id:
+        _leave_host(server, folder, deadline, steps)
     cloud.close_to(server.id, record.security_group_id)
     cloud.unmark_server(server.id)
 
@@ -145,14 +151,41 @@ def _prepare(
         tls_sans=','.join(request.tls_sans),
         security_group_id=server.record.security_group_id,
     )
-    cloud.mark_server(server.id, record)
     if proposal.rules:
-        steps.begin('Adding the security group')
-        with interrupts.held():
-            group = cloud.open_to(server.id, proposal.rules)
-            record = record.replace(security_group_id=group)
-            cloud.write_record(server.id, record)
+        record = _open(cloud, server, record, proposal.rules, steps)
+    else:
+        cloud.mark_server(server.id, record)
     return dataclasses.replace(server, record=record)
+
+
+def _open(
+    cloud: Cloud,
+    server: MachineServer,
+    record: Record,
+    rules: Rules,
+    steps: Steps,
+) -> Record:
+    """Mark the server and put it into a group of ours; give its record.
+
+    The record names the group before the server is in it, so that a delete
+    takes it out again whatever happens in between.
+    """
+    steps.begin('Adding the security group')
+    for tries_left in reversed(range(_GROUP_TRIES)):
+        with interrupts.held():
+            group = cloud.group_of(rules)
+            record = record.replace(security_group_id=group)
+            cloud.mark_server(server.id, record)
+        try:
+            with interrupts.held():
+                cloud.open_to(server.id, group)
+        except ApiError as error:
+            # Whoever deleted the last machine took the group along.
+            if error.status != _GONE or not tries_left:
+                raise
+        else:
+            return record
+    raise AssertionError('the last try returns or raises')
 
 
 def _make_keys(
@@ -220,8 +253,10 @@ def _undo(
     """Take back what was done so far; give what could not be."""
     try:
         server = cloud.server(proposal.server.id)
-        if server and server.record.id:
+        if server and (server.record.id or TAG in server.tags):
             leave(cloud, server, folder, Deadline(120), steps)
+        else:
+            cloud.remove_unused_groups()
     except errors.MachineError as error:
         return (
             f'Not all could be taken back: {error.message}\n'

@@ -49,7 +49,8 @@ class Deletion:
                 self._leave(server, host=not leave_host)
                 return True
             notes = leftovers.made_for(self.cloud, self.files, server)
-            ids = removal.owners(self.cloud, name, server)
+            stale = not server and self._is_stale(name)
+            ids = removal.owners(self.cloud, name, server, stale=stale)
             for machine_id in ids:
                 own = server if _is(server, machine_id) else None
                 removal.remove_from_cloud(
@@ -65,6 +66,11 @@ class Deletion:
         """Take back what adopting has changed; the server stays."""
         from dockermachine_osc.machines import adoption
 
+        if not server.record.id:
+            self.reporter.note(
+                f"'{server.name}' ({server.id}) has the tag of a machine, and "
+                'no record of one: that is taken off, and the server stays'
+            )
         adoption.leave(
             self.cloud,
             server,
@@ -73,7 +79,23 @@ class Deletion:
             Steps(self.reporter),
             host=host,
         )
-        self._remove_locally(server.name, server.record.id)
+        self._remove_locally(server.name, self._left_id(server))
+
+    def _left_id(self, server: MachineServer) -> str:
+        """Give the id of a server's machine; here, if it has no record."""
+        local = local_record(self.files.machine(server.name))
+        if server.record.id or local.get('server_id') not in (None, server.id):
+            return server.record.id
+        return str(local.get('id') or '')
+
+    def _is_stale(self, name: str) -> bool:
+        """Tell whether here are files of a machine that has no server."""
+        try:
+            folder = self.files.machine(name)
+        except errors.InvalidRequest:
+            return False
+        known = str(local_record(folder).get('server_id') or '')
+        return folder.exists() and not (known and self.cloud.server(known))
 
     def _forget(self, name: str) -> bool:
         """Remove what is only local; tell whether there was anything."""

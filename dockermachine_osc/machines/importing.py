@@ -264,7 +264,7 @@ class _Import:
                 adoption.leave(
                     self._cloud, server, folder, Deadline(120), self._steps
                 )
-            elif server and server.record.id:
+            elif server and (server.record.id or TAG in server.tags):
                 self._cloud.unmark_server(server_id)
         except errors.MachineError as error:
             return (

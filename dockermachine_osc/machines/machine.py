@@ -37,6 +37,8 @@ class Machine:
         """In one word: running, or what keeps it from being that."""
         if self.server.task == 'deleting':
             return 'deleting'
+        if not self.server.record.id:
+            return INCOMPLETE
         if self.server.status == 'ERROR':
             return 'error'
         if self.server.record.state != READY:
@@ -54,6 +56,9 @@ class Machine:
         return expiry.warning(self.server.name, self.server.record)
 
 
+#: Has our tag and no record: an adopt, or the delete of what was adopted, was
+#: cut off.
+INCOMPLETE = 'incomplete'
 _STATES = {
     'ACTIVE': 'running',
     'SHUTOFF': 'stopped',

@@ -137,6 +137,9 @@ def check_name(
     ours = str(local_record(folder).get('id') or '')
     others = cloud.find(server.name) + (cloud.find(ours) if ours else [])
     for other in others:
+        if other.id == server.id:
+            # It has our tag alone: an adopt was cut off.
+            continue
         raise errors.NameTaken(
             f"The name '{server.name}' is that of another machine: server "
             f"{other.id}, '{other.name}'",

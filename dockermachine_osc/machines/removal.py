@@ -25,15 +25,16 @@ if TYPE_CHECKING:
 
 
 def owners(
-    cloud: Cloud, name: str, server: MachineServer | None
+    cloud: Cloud, name: str, server: MachineServer | None, *, stale: bool
 ) -> Sequence[str]:
     """Give the ids of the machines to delete: one, or crashed ones'.
 
-    :raises InvalidRequest: if a server of that name is no machine.
+    :param stale: whether there are files of that name, and of no server.
+    :raises InvalidRequest: if only a server has that name, and is no machine.
     """
     if server:
         return [server.record.id]
-    if other := cloud.server_named(name):
+    if not stale and (other := cloud.server_named(name)):
         raise errors.InvalidRequest(
             f"Server '{name}' ({other}) is not a machine of this tool",
             f'To delete it all the same: openstack server delete {other}',

@@ -16,7 +16,8 @@ class Adopting:
     def _change_item(self, method, server, what, key):
         there = server[what]
         if method == 'PUT':
-            there.append(key)
+            if key not in there:
+                there.append(key)
             return 201, None
         if key not in there:
             words = {'tags': 'tag', 'metadata': 'metadata item'}

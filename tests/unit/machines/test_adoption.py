@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server becomes a machine, and all is taken back if that fails."""
 
+import contextlib
+
 import fixtures
 
-from dockermachine_osc import engine, errors, record
+from dockermachine_osc import engine, errors, record, store
+from dockermachine_osc.machines import Machines
 from tests.unit import workbench
 from tests.unit.machines import adopting
 
@@ -184,6 +187,63 @@ class TestTakenBack(adopting.AdoptingTestCase):
         self.assertEqual([], self.local())
 
 
+class TestKilled(adopting.AdoptingTestCase):
+    """With kill -9, so that nothing is taken back here."""
+
+    def killed_after(self, number):
+        """Be killed after that many changes; tell whether we were."""
+        self.changes = 0
+        self.host.visits.clear()
+
+        def count():
+            # Before that, only the console was asked for.
+            self.changes += 'look' in self.host.verbs()
+            if self.changes == number:
+                raise SystemExit(9)
+
+        changing = '(POST|PUT|DELETE) (network|compute .*(tags|metadata|act))'
+        self.fake.on(changing, count, after=True, always=True)
+        take_back = 'dockermachine_osc.machines.adoption._taken_back'
+        nothing = contextlib.nullcontext
+        try:
+            with fixtures.MonkeyPatch(take_back, lambda *args: nothing()):
+                self.adopt()
+        except SystemExit:
+            return True
+        finally:
+            self.fake.forget_hooks()
+            self.host.failures['ask'] = engine.EngineTimeout('Nobody')
+        return False
+
+    def test_at_any_instant(self):
+        """Another workstation sees and ends it, and adopt begins anew."""
+        before = self.fake.holds()
+        elsewhere = store.Store(self.folder / 'elsewhere').scope('', '', 'p')
+        other = Machines(self.cloud, elsewhere, self.contexts)
+        for end in other.delete, self.machines.delete:
+            number = 1
+            while self.killed_after(number):
+                listed = [m.server.name for m in other.list()]
+                touched = self.server['tags'] + [*self.server['metadata']]
+                ours = [t for t in touched if t.startswith(record.TAG)]
+                self.assertEqual(bool(ours), listed == ['web1'], number)
+                end('web1', 300) if ours else other.prune(0, dry_run=False)
+                self.assertHolds(before)
+                number += 1
+            self.assertGreater(number, 5)
+            self.machines.delete('web1', 300)
+            self.assertHolds(before)
+
+    def test_files_here(self):
+        """Also where there is no trace in the cloud yet."""
+        number = 1
+        while self.killed_after(number):
+            self.machines.delete('web1', 300)
+            self.assertEqual([], self.local())
+            self.assertRaises(errors.InvalidRequest, self.delete)
+            number += 1
+
+
 class TestLeave(adopting.AdoptingTestCase):
     def setUp(self):
         super().setUp()
@@ -245,15 +305,20 @@ class TestLeave(adopting.AdoptingTestCase):
             self.adopt()
 
     def test_cut_off_in_the_last_steps(self):
-        """No machine any more: whatever is left deletes no server."""
-        for key in ('id', 'address', 'origin'):
-            self.fake.refuse(f'DELETE .*/docker-machine:{key}', 500, 'Broken')
-            self.assertRaises(errors.CloudFailure, self.delete)
-            self.assertRaises(errors.InvalidRequest, self.delete)
-            self.adopt()
-            self.delete()
-            self.assertHolds(self.before)
-            self.adopt()
+        """It is still listed, and let go by the next delete, or adopted."""
+        last = [f'docker-machine:{key}' for key in ('id', 'state', 'origin')]
+        for what in (*last, 'tags'):
+            for adopted_again in False, True:
+                self.fake.refuse(f'DELETE compute .*/{what}', 500, 'Broken')
+                self.assertRaises(errors.CloudFailure, self.delete)
+                (left,) = self.machines.list()
+                self.assertTrue(left.server.record.server_stays)
+                if adopted_again:
+                    self.adopt()
+                self.delete()
+                self.assertHolds(self.before)
+                self.assertEqual([], self.local())
+                self.adopt()
 
     def test_with_server(self):
         self.machines.delete('web1', 300, with_server=True)

@@ -76,8 +76,16 @@ class TestDelete(workbench.MachinesTestCase):
         )
 
     def test_server_that_only_has_the_tag(self):
-        self.fake.add_server('web1', tags=[record.TAG])
-        self.assertRefuses('is not a machine', self.delete)
+        """It may be anyone's: it stays, as it was."""
+        server = self.fake.add_server('web1')
+        before = self.fake.holds()
+        for metadata in {}, {'docker-machine:origin': record.CREATED}:
+            server['tags'].append(record.TAG)
+            server['metadata'].update(metadata)
+            self.assertEqual('incomplete', self.machines.get('web1').state)
+            self.assertTrue(self.delete())
+            self.assertHolds(before)
+            self.assertRaises(errors.NotFound, self.machines.get, 'web1')
 
     def test_user_port_and_address_stay(self):
         port = self.fake.add_port(self.private, name='p')
