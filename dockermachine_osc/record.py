@@ -95,7 +95,8 @@ def _is_port(text: str) -> bool:
     )
 
 
-def _is_uuid(text: str) -> bool:
+def is_uuid(text: str) -> bool:
+    """Tell whether a text is an id as OpenStack writes them."""
     try:
         return str(uuid.UUID(text)) == text.lower()
     except ValueError:
@@ -108,12 +109,14 @@ class Record:
 
     Ports are numbers, times UTC in ISO 8601, fingerprints SHA-256 in hex,
     ``host_key`` is one line as in a known_hosts file without the host,
-    ``tls_sans`` a comma list of what was given as --tls-san.
+    ``tls_sans`` a comma list of what was given as --tls-san, ``timeout`` how
+    many seconds the create was given, 0 if there was none.
     """
 
     id: str = ''
     origin: str = CREATED
     state: str = CREATING
+    timeout: int = 0
     access: str = 'tls'
     address: str = ''
     engine_port: int = 2376
@@ -195,6 +198,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     'id': _matches(_ID),
     'origin': {CREATED, ADOPTED, IMPORTED}.__contains__,
     'state': {CREATING, READY, KEPT}.__contains__,
+    'timeout': _matches(re.compile(r'[1-9][0-9]{0,6}')),
     'access': {'tls', 'ssh'}.__contains__,
     'address': _is_address,
     'engine_port': _is_port,
@@ -211,7 +215,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     'ca_expires': _is_time,
     'server_expires': _is_time,
     'client_expires': _is_time,
-    'port_id': _is_uuid,
-    'floating_ip_id': _is_uuid,
-    'security_group_id': _is_uuid,
+    'port_id': is_uuid,
+    'floating_ip_id': is_uuid,
+    'security_group_id': is_uuid,
 }

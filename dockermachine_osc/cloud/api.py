@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import errors
 from dockermachine_osc.cloud import (
     adopted,
+    clock,
     failures,
     groups,
     marks,
@@ -25,6 +26,7 @@ from dockermachine_osc.record import Record, mark
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Iterable, Mapping, Sequence
 
     from openstack.connection import Connection
@@ -123,6 +125,10 @@ class Cloud:
     def console(self, server_id: str) -> str | None:
         """Read a server's console log; None if the cloud won't show it."""
         return servers.console(self._connection, server_id)
+
+    def now(self) -> datetime.datetime:
+        """Give the time by the cloud's own clocks."""
+        return clock.now(self._connection)
 
     def marked(self) -> list[Marked]:
         """List the ports and floating IPs of this project that bear a mark."""

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dockermachine_osc.cloud import failures
-from dockermachine_osc.record import mark, read_mark
+from dockermachine_osc.record import is_uuid, mark, read_mark
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ _NOVA_LETS_GO = 30.0
 class Marked:
     """A port or floating IP that carries the mark of a machine.
 
-    ``created`` is when Neutron says it was, in ISO 8601, or ''.
+    ``created`` is when Neutron says it was, in ISO 8601, or ''; ``used_by``
+    the id of what it is plugged into, or leads to: a server's, if it is one.
     """
 
     kind: str
@@ -34,20 +36,29 @@ class Marked:
     machine_name: str
     label: str
     created: str = ''
+    used_by: str = ''
 
 
 def find(connection: Connection) -> list[Marked]:
     """List the ports and floating IPs of this project that bear a mark."""
     network, project_id = connection.network, connection.current_project_id
     with failures.step('list ports and floating IPs'):
-        found: list[FloatingIP | Port] = [
-            *network.ips(project_id=project_id),
-            *network.ports(project_id=project_id),
-        ]
-    return [m for resource in found if (m := _marked(resource))]
+        addresses = list(network.ips(project_id=project_id))
+        ports = list(network.ports(project_id=project_id))
+    found: list[FloatingIP | Port] = [*addresses, *ports]
+    users = {port.id: _device(port) for port in ports}
+    return [m for resource in found if (m := _marked(resource, users))]
 
 
-def _marked(resource: FloatingIP | Port) -> Marked | None:
+def _device(port: Port) -> str:
+    """Give what a port is plugged into; its owner can write any text there."""
+    device = port.device_id or ''
+    return device if is_uuid(device) else ''
+
+
+def _marked(
+    resource: FloatingIP | Port, users: Mapping[str, str]
+) -> Marked | None:
     found = read_mark(resource.description)
     if found is None:
         return None
@@ -55,7 +66,9 @@ def _marked(resource: FloatingIP | Port) -> Marked | None:
     kind = 'floating IP' if address else 'port'
     label = failures.plain(address or resource.id)
     created = failures.plain(resource.created_at or '')
-    return Marked(kind, resource.id, *found, label, created)
+    port_id = resource.port_id if address else resource.id
+    used_by = users.get(port_id or '', '')
+    return Marked(kind, resource.id, *found, label, created, used_by)
 
 
 def write_anew(connection: Connection, resource: Marked, name: str) -> None:

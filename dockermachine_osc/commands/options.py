@@ -54,6 +54,17 @@ def seconds(text: str) -> float:
     return number
 
 
+def age(text: str) -> float:
+    """Read an age in seconds, which may be none, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1e9:
+        raise argparse.ArgumentTypeError(f"'{text}' is no age in seconds")
+    return number
+
+
 def ip_version(text: str) -> int:
     """Read a version of IP, for argparse."""
     if text not in ('4', '6'):

@@ -11,8 +11,6 @@ from osc_lib import exceptions
 
 from dockermachine_osc.commands import base, options
 
-#: Seconds; more than any create may take that gives no --timeout.
-_OLD = 3600.0
 _COLUMNS = ('Kind', 'ID', 'Machine', 'Created At', 'Removed', 'Problem')
 
 
@@ -21,9 +19,10 @@ class PruneMachine(base.Lister):
 
     Servers that no create has ever finished, ports and floating IPs of
     machines that are gone, and security groups that no port uses; nothing
-    that does not bear the mark of this tool, and nothing that is younger
-    than --older-than, for it may just be being made. See first what would
-    go, with --dry-run.
+    that does not bear the mark of this tool, nothing that a server uses,
+    and nothing that may just be being made: by the clock of the cloud it is
+    older than an hour, and than its create was given with --timeout. See
+    first what would go, with --dry-run.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -37,10 +36,10 @@ class PruneMachine(base.Lister):
         parser.add_argument(
             '--older-than',
             metavar='<seconds>',
-            type=options.seconds,
-            default=_OLD,
-            help='Age from which on something is taken for left over '
-            f'(default: {_OLD:g})',
+            type=options.age,
+            help='Age from which on something is taken for left over, '
+            'whatever its create was given; 0 is for when nobody creates '
+            'machines in the project (default: 3600, or longer)',
         )
         return parser
 

@@ -19,6 +19,7 @@ from dockermachine_osc.machines.deletion import Deletion
 from dockermachine_osc.machines.machine import (
     Machine,
     has_keys,
+    is_of,
     local_facts,
     local_record,
 )
@@ -185,7 +186,9 @@ class Machines:
             name, server, with_server=with_server, leave_host=leave_host
         )
 
-    def prune(self, older_than: float, *, dry_run: bool) -> Sequence[Orphan]:
+    def prune(
+        self, older_than: float | None = None, *, dry_run: bool
+    ) -> Sequence[Orphan]:
         """Remove what killed creates and deletes have left; see pruning."""
         from dockermachine_osc.machines import pruning
 
@@ -356,11 +359,9 @@ class Machines:
         """Put the cloud's and the workstation's knowledge together."""
         with contextlib.suppress(errors.MachineError):
             folder = renaming.follow(self._files, server)
-            local = local_record(folder) if folder.exists() else {}
-            ours = local.get('id') == server.record.id
+            ours = folder.exists() and is_of(folder, server)
             if ours and has_keys(folder, server.record.access):
-                context = str(local.get('context') or '')
-                return Machine(server, folder, context)
+                return Machine(server, folder, contexting.name_of(folder))
         return Machine(server, None)
 
     @contextlib.contextmanager

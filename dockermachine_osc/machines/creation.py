@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import ipaddress
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,7 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         plan = dataclasses.replace(plan, public_key=ssh_key.public)
     record = Record(
         id=machine_id,
+        timeout=math.ceil(request.timeout),
         access=request.access,
         engine_port=request.engine_port,
         engine_source=request.engine_source,

@@ -56,7 +56,7 @@ class Deletion:
                 removal.remove_from_cloud(
                     self.cloud, machine_id, own, Deadline(self.timeout)
                 )
-                self._remove_locally(name, machine_id)
+                self._remove_locally(name, machine_id, server)
             there = bool(ids) or self._forget(name)
         for note in notes:
             self.reporter.note(note)
@@ -79,7 +79,7 @@ class Deletion:
             Steps(self.reporter),
             host=host,
         )
-        self._remove_locally(server.name, self._left_id(server))
+        self._remove_locally(server.name, self._left_id(server), server)
 
     def _left_id(self, server: MachineServer) -> str:
         """Give the id of a server's machine; here, if it has no record."""
@@ -108,13 +108,17 @@ class Deletion:
         )
         return there
 
-    def _remove_locally(self, name: str, machine_id: str) -> None:
+    def _remove_locally(
+        self, name: str, machine_id: str, server: MachineServer | None
+    ) -> None:
         """Remove the local files, if they are of this very machine."""
         try:
             folder = self.files.machine(name)
         except errors.InvalidRequest:
             return
-        if local_record(folder).get('id') in (machine_id, None):
+        local = local_record(folder)
+        of_others = server and local.get('server_id') not in (None, server.id)
+        if local.get('id') in (machine_id, None) and not of_others:
             removal.remove_locally(
                 folder, self.contexts, machine_id, Steps(self.reporter)
             )

@@ -121,6 +121,18 @@ def local_record(folder: MachineFolder) -> dict[str, object]:
         return {}
 
 
+def is_of(folder: MachineFolder, server: MachineServer) -> bool:
+    """Tell whether files are of this very server.
+
+    The id alone would not do: anybody can copy it to another server.
+    """
+    local = local_record(folder)
+    return local.get('id') == server.record.id and local.get('server_id') in (
+        None,
+        server.id,
+    )
+
+
 def remembered(local: Mapping[str, object]) -> Record:
     """Give what a local record says, as far as it fits: see local_facts."""
     items = {

@@ -3,7 +3,9 @@
 
 Only what carries a mark of ours is looked at. A mark that no server answers
 to is an orphan, and so is a server whose create has never come to its end;
-but not while that may still be going on, which its age tells.
+but not while that may still be going on, which its age tells, by the clock of
+the cloud: that of a workstation may be days off. What a server uses that is
+none of ours, or has lost its own marks, is no orphan either.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 #: Seconds for what belongs to one machine.
 _TIMEOUT = 300.0
+#: Age in seconds from which on something is left over, unless its create was
+#: given longer than that; and for the end of one that was.
+_OLD, _ENDING = 3600.0, 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +49,13 @@ class Orphan:
 
 @dataclasses.dataclass(frozen=True)
 class _Remains:
-    """All that is left of one machine."""
+    """All that is left of one machine, and why it cannot be removed if so."""
 
     machine_id: str
     name: str
     server: MachineServer | None
     marked: Sequence[Marked]
+    problem: str = ''
 
     @property
     def orphans(self) -> Iterator[Orphan]:
@@ -60,25 +66,35 @@ class _Remains:
         for marked in self.marked:
             yield Orphan(marked.kind, marked.id, self.name, marked.created)
 
-    def is_older(self, moment: datetime.datetime) -> bool:
-        """Tell whether nothing of it has been made since then."""
-        return all(_before(o.created, moment) for o in self.orphans)
+    def is_older(self, now: datetime.datetime, age: float | None) -> bool:
+        """Tell whether nothing of it is younger than that many seconds.
+
+        :param age: None for what its create may have taken.
+        """
+        if age is None:
+            given = self.server.record.timeout if self.server else 0
+            age = max(_OLD, given + _ENDING)
+        return all(_before(o.created, now, age) for o in self.orphans)
 
 
 def prune(
-    cloud: Cloud, older_than: float, *, dry_run: bool
+    cloud: Cloud, older_than: float | None, *, dry_run: bool
 ) -> Sequence[Orphan]:
     """Remove what was left, and list it.
 
-    :param older_than: seconds since the youngest part of it was made.
+    :param older_than: seconds since the youngest part of it was made; None
+        for an hour, or what its create was given if that is longer.
     :returns: with what could not be removed.
+    :raises CloudFailure: if the cloud does not tell its time, as below.
     """
-    now = datetime.datetime.now(datetime.UTC)
-    moment = now - datetime.timedelta(seconds=older_than)
+    # The time comes first: what is made from now on is younger than nothing.
+    now = cloud.now()
     found: list[Orphan] = []
     for remains in _remains(cloud):
-        if remains.is_older(moment):
-            problem = '' if dry_run else _remove(cloud, remains)
+        if remains.is_older(now, older_than):
+            problem = remains.problem
+            if not problem and not dry_run:
+                problem = _remove(cloud, remains)
             found += (
                 dataclasses.replace(o, problem=problem)
                 for o in remains.orphans
@@ -86,32 +102,52 @@ def prune(
     unused = {
         group_id: created
         for group_id, created in cloud.unused_groups().items()
-        if _before(created, moment)
+        if _before(created, now, _OLD if older_than is None else older_than)
     }
     gone = unused if dry_run else cloud.remove_groups(unused)
     groups = (Orphan('security group', g, '', unused[g]) for g in gone)
     return [*found, *groups]
 
 
-def _remains(cloud: Cloud) -> list[_Remains]:
-    machines = cloud.machines()
-    alive = {m.record.id for m in machines}
+def _remains(cloud: Cloud) -> Iterator[_Remains]:
+    # First what is marked, then the servers: what is made in between is
+    # alive. What is deleted in between is gone when it is to be removed.
     marked: dict[str, list[Marked]] = {}
-    # Asked for after the servers: what was made in between is not alive, but
-    # young.
     for resource in cloud.marked():
         marked.setdefault(resource.machine_id, []).append(resource)
-    half_made = [
-        _Remains(m.record.id, m.name, m, marked.get(m.record.id, []))
-        for m in machines
-        if m.record.state == CREATING and not m.record.server_stays
-    ]
-    lost = [
-        _Remains(machine_id, resources[0].machine_name, None, resources)
-        for machine_id, resources in sorted(marked.items())
-        if machine_id not in alive
-    ]
-    return half_made + lost
+    servers: dict[str, list[MachineServer]] = {}
+    for server in cloud.machines():
+        servers.setdefault(server.record.id, []).append(server)
+    for machine_id, same in servers.items():
+        for server in same:
+            if server.record.state == CREATING and not (
+                server.record.server_stays
+            ):
+                yield _half_made(server, same, marked.get(machine_id, []))
+    for machine_id in sorted(marked.keys() - servers.keys()):
+        lost = marked[machine_id]
+        if not removal.user_of(cloud, lost):
+            yield _Remains(machine_id, lost[0].machine_name, None, lost)
+
+
+def _half_made(
+    server: MachineServer,
+    same: Sequence[MachineServer],
+    marked: Sequence[Marked],
+) -> _Remains:
+    """Give a server that was not finished.
+
+    :param same: all servers that say to be this machine.
+    """
+    machine_id, name = server.record.id, server.name
+    if len(same) == 1:
+        return _Remains(machine_id, name, server, marked)
+    others = ', '.join(f'{s.name} ({s.id})' for s in same if s is not server)
+    problem = (
+        f'{others} has the same machine id: which of them is the machine '
+        'is for you to say, with "openstack server delete" of the other'
+    )
+    return _Remains(machine_id, name, server, (), problem)
 
 
 def _remove(cloud: Cloud, remains: _Remains) -> str:
@@ -125,10 +161,11 @@ def _remove(cloud: Cloud, remains: _Remains) -> str:
     return ''
 
 
-def _before(created: str, moment: datetime.datetime) -> bool:
-    """Compare; what does not tell its age is never old enough."""
+def _before(created: str, now: datetime.datetime, age: float) -> bool:
+    """Tell whether something is older; what does not say when never is."""
     try:
         born = datetime.datetime.fromisoformat(created)
     except ValueError:
         return False
-    return born.replace(tzinfo=born.tzinfo or datetime.UTC) < moment
+    born = born.replace(tzinfo=born.tzinfo or datetime.UTC)
+    return now - born > datetime.timedelta(seconds=age)

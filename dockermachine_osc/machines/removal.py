@@ -59,12 +59,15 @@ def remove_from_cloud(
     """Remove what is owned by a machine and wait until it is gone.
 
     :returns: what was removed, in words.
+    :raises InvalidRequest: if another server uses any of it; nothing is
+        removed then.
     :raises CloudFailure: if something is left; the rest has been tried.
     """
     removed: list[str] = []
+    marked = [m for m in cloud.marked() if m.machine_id == machine_id]
+    _check_users(cloud, server, marked)
     if server:
         cloud.delete_server(server.id)
-    marked = [m for m in cloud.marked() if m.machine_id == machine_id]
     # Addresses need not wait for the server; a port that it uses must.
     problems = _delete(
         cloud, _of_kind(marked, 'floating IP'), removed, deadline
@@ -78,6 +81,47 @@ def remove_from_cloud(
     if problems:
         raise errors.CloudFailure('\n'.join(str(p) for p in problems))
     return removed
+
+
+def user_of(
+    cloud: Cloud, marked: Iterable[Marked], server_id: str = ''
+) -> tuple[Marked, MachineServer] | None:
+    """Find one of these that a server uses, other than the one given."""
+    for resource in marked:
+        if resource.used_by not in ('', server_id) and (
+            user := cloud.server(resource.used_by)
+        ):
+            return resource, user
+    return None
+
+
+def _check_users(
+    cloud: Cloud, server: MachineServer | None, marked: Iterable[Marked]
+) -> None:
+    """Refuse to take from a server what it uses.
+
+    The id of its machine may have been copied to another server's metadata,
+    or its own tag or metadata been lost.
+    """
+    found = user_of(cloud, marked, server.id if server else '')
+    if not found:
+        return
+    resource, user = found
+    what, other = f'{resource.kind} {resource.label}', f"'{user.name}'"
+    if server:
+        raise errors.InvalidRequest(
+            f"Server '{server.name}' ({server.id}) has the machine id of "
+            f'server {other} ({user.id}), which uses {what}: nothing was '
+            'deleted',
+            f'The copy alone: openstack server delete {server.id}; the '
+            f'machine: openstack docker machine delete {user.id}',
+        )
+    raise errors.InvalidRequest(
+        f"{what} of machine '{resource.machine_name}' is used by server "
+        f'{other} ({user.id}), which is no such machine: nothing was deleted',
+        'If that is to keep it, take its description away: openstack '
+        f"{resource.kind.lower()} set --description '' {resource.id}",
+    )
 
 
 def remove_locally(

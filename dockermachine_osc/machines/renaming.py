@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors, store
-from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.machines.machine import is_of
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -47,7 +47,7 @@ def _check_free(
             'Choose another name',
         )
     folder = files.machine(name)
-    if folder.exists() and local_record(folder).get('id') != server.record.id:
+    if folder.exists() and not is_of(folder, server):
         raise errors.NameTaken(
             f"There are files of another machine '{name}' on this workstation",
             'If that machine is gone, remove them: openstack docker machine '
@@ -66,7 +66,7 @@ def follow(files: Scope, server: MachineServer) -> MachineFolder:
         return folder
     for name in files.names():
         former = files.machine(name)
-        if local_record(former).get('id') == server.record.id:
+        if is_of(former, server):
             with files.lock(name, wait=False):
                 return former.rename(server.name)
     return folder

@@ -13,6 +13,7 @@ from dockermachine_osc.machines import expiry, machine
 
 FULL = record.Record(
     id='0123456789abcdef' * 2,
+    timeout=600,
     state='ready',
     access='tls',
     origin='adopted',

@@ -5,6 +5,7 @@ Keystone and Glance are here, Nova and Neutron have modules of their own.
 """
 
 import copy
+import email.utils
 import ipaddress
 import re
 import threading
@@ -46,6 +47,7 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
     :ivar statuses: what new servers go through, a step at each look.
     :ivar console: what servers print; '{id}' stands for the machine's id.
     :ivar admin: whether we see what belongs to other projects.
+    :ivar date: what the services say that time it is, '' for nothing.
     """
 
     def __init__(self):
@@ -62,6 +64,7 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
         self.fault = 'No valid host was found.'
         self.console = ''
         self.admin = False
+        self.date = email.utils.formatdate(usegmt=True)
         self._hooks, self._count, self._lock = [], 0, threading.RLock()
 
     def _setUp(self):
@@ -224,6 +227,8 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
                 answer = error.status, error.body(service)
             status, body, *more = answer
             headers = {'Content-Type': 'application/json'}
+            if self.date:
+                headers['Date'] = self.date
             return requests_mock.create_response(
                 request,
                 status_code=status,

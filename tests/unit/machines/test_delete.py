@@ -87,6 +87,62 @@ class TestDelete(workbench.MachinesTestCase):
             self.assertHolds(before)
             self.assertRaises(errors.NotFound, self.machines.get, 'web1')
 
+    def copied(self, name='copy'):
+        """Make a machine, and a server of somebody's with its metadata."""
+        self.create()
+        (machine,) = [
+            s
+            for s in self.fake.things['servers'].values()
+            if s['name'] == 'web1'
+        ]
+        copy = self.fake.add_server(name, machine['metadata'], [record.TAG])
+        return machine, copy
+
+    def test_copy_of_a_machine(self):
+        """What belongs to the machine does not go with the copy."""
+        machine, copy = self.copied()
+        local = self.local()
+        self.fake.log.clear()
+        said = str(self.assertRefuses([copy['id']], self.delete, 'copy'))
+        self.assertIn(f"'web1' ({machine['id']})", said)
+        self.assertIn(f'openstack server delete {copy["id"]}', said)
+        self.assertIn(f'docker machine delete {machine["id"]}', said)
+        self.assertEqual(local, self.local())
+
+    def test_machine_that_was_copied(self):
+        _, copy = self.copied()
+        self.delete()
+        self.assertEqual([], self.local())
+        del self.fake.things['servers'][copy['id']]
+        self.assertHolds(self.before)
+
+    def test_copy_does_not_get_the_files(self):
+        """They are renamed after a machine, but not after its copy."""
+        self.copied()
+        for _ in range(2):
+            folders = {m.server.name: m.folder for m in self.machines.list()}
+            self.assertIsNone(folders['copy'])
+            self.assertTrue(folders['web1'])
+
+    def test_copy_of_the_same_name(self):
+        machine, copy = self.copied('web1')
+        ids = [machine['id'], copy['id']]
+        self.assertRaises(errors.Ambiguous, self.delete)
+        local = self.local()
+        self.assertRaises(errors.InvalidRequest, self.delete, copy['id'])
+        self.assertEqual(local, self.local())
+        folders = {m.server.id: m.folder for m in self.machines.list()}
+        self.assertEqual([True, False], [bool(folders[i]) for i in ids])
+
+    def test_what_is_left_and_used_by_others(self):
+        machine, copy = self.copied()
+        machine['name'] = 'renamed'
+        machine['tags'].clear()
+        del self.fake.things['servers'][copy['id']]
+        self.files.machine('web1').remove()
+        self.fake.log.clear()
+        self.assertRefuses(["'renamed'", machine['id']], self.delete)
+
     def test_user_port_and_address_stay(self):
         port = self.fake.add_port(self.private, name='p')
         address = self.fake.add_floating_ip(self.public)
