@@ -8,6 +8,7 @@ the same name under tls/ the keys of the ``docker`` endpoint.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,7 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dockermachine_osc.errors import InvalidRequest, StoreFailure
-from dockermachine_osc.files import explained, make_folder, write_whole
+from dockermachine_osc.files import (
+    check_owner,
+    explained,
+    is_stale,
+    make_folder,
+    sweep,
+    write_whole,
+)
 
 #: The key in a context's metadata that says it is ours, and whose.
 MARK = 'dockermachine-osc.machine-id'
@@ -62,6 +70,25 @@ class Contexts:
             mark = _mark(path.read_bytes())
         return mark if isinstance(mark, str) else ''
 
+    def made_for(self, machine_id: str) -> list[str]:
+        """Give the names of a machine's contexts.
+
+        What cannot be read is somebody else's.
+        """
+        names = []
+        for path in self.config_dir.glob('contexts/meta/*/meta.json'):
+            with contextlib.suppress(OSError):
+                meta = path.read_bytes()
+                name = _value(meta, 'Name')
+                if (
+                    machine_id
+                    and _mark(meta) == machine_id
+                    and isinstance(name, str)
+                    and self._meta(name) == path
+                ):
+                    names.append(name)
+        return sorted(names)
+
     def write(
         self,
         name: str,
@@ -96,8 +123,11 @@ class Contexts:
             'Metadata': {'Description': description, MARK: machine_id},
             'Endpoints': {'docker': {'Host': host, 'SkipTLSVerify': False}},
         }
-        with explained(f'write the Docker context {name}', CONFIG_VARIABLE):
+        check_owner(self.config_dir, CONFIG_VARIABLE)
+        action = f'write the Docker context {name} in {self.config_dir}'
+        with explained(action, CONFIG_VARIABLE):
             try:
+                self._sweep()
                 # The mark first: remove() then finds what a crash leaves.
                 self._write_meta(name, document)
                 self._write_tls(name, {n: d for n, d in files.items() if d})
@@ -115,8 +145,9 @@ class Contexts:
         """
         if not machine_id or self.owner(name) != machine_id:
             return False
-        action = f'remove the Docker context {name}'
+        action = f'remove the Docker context {name} in {self.config_dir}'
         with explained(action, CONFIG_VARIABLE):
+            self._sweep()
             self._leave(name)
             self._write_tls(name, {})
             shutil.rmtree(self._meta(name).parent)
@@ -152,6 +183,14 @@ class Contexts:
         for depth in range(len(inner) + 1):
             make_folder(self.config_dir.joinpath(*inner[:depth]))
 
+    def _sweep(self) -> None:
+        """Remove what killed processes have left: folders with no context."""
+        for folder in self.config_dir.glob('contexts/meta/*'):
+            with contextlib.suppress(OSError):  # such as: not empty
+                sweep(folder, all_ages=False)
+                if is_stale(folder):
+                    folder.rmdir()
+
     def _leave(self, name: str) -> None:
         # Written through a link: people keep this file elsewhere.
         path = (self.config_dir / 'config.json').resolve()
@@ -169,10 +208,18 @@ class Contexts:
 
 
 def _mark(meta: bytes) -> object:
+    return _value(meta, 'Metadata', MARK)
+
+
+def _value(document: bytes, *keys: str) -> object:
+    """Give what stands at a place of a JSON document, '' if nothing does."""
     try:
-        return json.loads(meta)['Metadata'][MARK]
+        value = json.loads(document)
+        for key in keys:
+            value = value[key]
     except (ValueError, TypeError, LookupError, RecursionError):
         return ''
+    return value
 
 
 def _default_config_dir() -> Path:

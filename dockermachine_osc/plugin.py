@@ -32,7 +32,9 @@ def make_client(instance: Any) -> Machines:  # noqa: ANN401
 
     :param instance: OSC's client manager, authenticated.
     """
-    from dockermachine_osc import identity, store
+    import contextlib
+
+    from dockermachine_osc import errors, identity, store
     from dockermachine_osc.cloud import Cloud
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines import Machines
@@ -41,5 +43,7 @@ def make_client(instance: Any) -> Machines:  # noqa: ANN401
     files = store.Store()
     scope = files.scope(cloud.auth_url, cloud.region, cloud.project_id)
     fingerprint = identity.fingerprint(instance.get_configuration())
-    files.remember(fingerprint, scope)
+    # For use offline, later: no reason not to work online now.
+    with contextlib.suppress(errors.StoreFailure):
+        files.remember(fingerprint, scope)
     return Machines(cloud, scope, Contexts())

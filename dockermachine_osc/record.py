@@ -23,11 +23,15 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 
+from dockermachine_osc.errors import InvalidRequest
+
 #: The server tag by which Nova finds our servers (microversion 2.26).
 TAG = 'docker-machine'
 #: Every metadata key of ours starts with this.
 PREFIX = 'docker-machine:'
 SCHEMA = '1'
+#: Begins the problem of a record that is of another time.
+_NEWER = 'written by a newer release'
 VALUE_LIMIT = 255
 
 #: Where a machine comes from; only what was created is ever deleted.
@@ -169,9 +173,28 @@ class Record:
             # What cannot be read must not cost somebody a server.
             values['origin'] = ADOPTED
         schema = metadata.get(f'{PREFIX}schema')
-        if schema != SCHEMA:
+        if _is_newer(schema):
+            problems.append(f'{_NEWER}: {PREFIX}schema is {schema}')
+        elif schema != SCHEMA:
             problems.append(f'{PREFIX}schema is not {SCHEMA}')
         return cls(problems=tuple(problems), **values)  # type: ignore[arg-type]
+
+    @property
+    def newer(self) -> bool:
+        """Whether a newer release has written it."""
+        return any(problem.startswith(_NEWER) for problem in self.problems)
+
+    def check_release(self, machine: str) -> None:
+        """Refuse to change what only a newer release understands.
+
+        :raises InvalidRequest: it is of one.
+        """
+        if self.newer:
+            raise InvalidRequest(
+                f"Machine '{machine}' is one of a newer release, as its "
+                'metadata says; this one can show and delete it',
+                'Upgrade dockermachine-osc on this workstation',
+            )
 
     @property
     def server_stays(self) -> bool:
@@ -187,6 +210,11 @@ def is_machine(metadata: Mapping[str, object]) -> bool:
     """Tell whether a server's metadata says that it is a machine of ours."""
     machine_id = metadata.get(_key('id'))
     return isinstance(machine_id, str) and bool(_ID.fullmatch(machine_id))
+
+
+def _is_newer(schema: object) -> bool:
+    fits = isinstance(schema, str) and re.fullmatch('[0-9]{1,9}', schema)
+    return bool(fits) and int(str(schema)) > int(SCHEMA)
 
 
 def _key(field: str) -> str:

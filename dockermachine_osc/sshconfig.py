@@ -168,6 +168,7 @@ class SshConfig:
         """
         lock = self.path.with_suffix('.lock')
         with files.locked(lock, wait=True):
+            files.sweep(self._users.resolve().parent, all_ages=False)
             return self._fill(entries) if entries else self._clear()
 
     def _fill(self, entries: Sequence[Entry]) -> str:
@@ -191,8 +192,13 @@ class SshConfig:
         )
 
     def _clear(self) -> str:
+        said = self._take_out()
+        # Last, so that after a crash the next one does it again.
         with files.explained(f'remove {self.path}'):
             self.path.unlink(missing_ok=True)
+        return said
+
+    def _take_out(self) -> str:
         try:
             before = self._read()
             if self.line not in _lines(before):

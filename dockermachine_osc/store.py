@@ -16,17 +16,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
 import re
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import platformdirs
-
-from dockermachine_osc import files, identity
+from dockermachine_osc import files, identity, local_record, together
 from dockermachine_osc.errors import InvalidRequest, StoreFailure
 
 CA = 'ca.pem'
@@ -38,8 +35,22 @@ KNOWN_HOSTS = 'known_hosts'
 #: Options that the engine is to get; they go when it has them.
 OPTIONS = 'engine-options'
 RECORD = 'record.json'
-#: Of the record; a newer program may write what this one cannot read.
-SCHEMA = 1
+_SECRET = (CA_KEY, KEY, SSH_KEY)
+#: How the names of folders begin that nobody is to find.
+_ASIDE, _GONE = '.aside-', '.gone-'
+
+_ELSEWHERE = (
+    'Keys stay where the machine was made: work from there, or have access '
+    'granted from there.'
+)
+_RENEW = 'Make it anew: openstack docker machine cert renew'
+#: What makes a file anew that a machine has lost.
+_REMEDY = {
+    **dict.fromkeys((CA, CA_KEY), f'{_RENEW} --ca {{}}'),
+    **dict.fromkeys((CERT, KEY), f'{_RENEW} --client {{}}'),
+    KNOWN_HOSTS: 'Learn it anew: openstack docker machine provision {}',
+    RECORD: 'Write it anew: openstack docker machine show {}',
+}
 
 _NAME = re.compile('[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?')
 _SCOPE_KEY = re.compile('[0-9a-f]{16}')
@@ -69,7 +80,7 @@ class Store:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or _default_root()
+        self.root = root or files.default_root()
 
     def scope(
         self, auth_url: str, region: str | None, project_id: str
@@ -132,6 +143,7 @@ class Scope:
         self._identity = meant
         for folder in (root, self.path):
             files.check_owner(folder)
+            files.check_private(folder)
 
     def names(self) -> list[str]:
         """The names of the machines that have a folder here, sorted.
@@ -175,7 +187,32 @@ class Scope:
                     f'Another process is working on machine {name}.',
                     'Wait until it is done and try again.',
                 )
+            # What cannot be tidied up is no reason not to go on.
+            with contextlib.suppress(OSError):
+                self._tidy(name)
             yield
+
+    def settle(self, name: str) -> None:
+        """Finish what a killed process has begun with a machine's files.
+
+        Where another is still at work on them, that will.
+
+        :raises InvalidRequest: no machine can have that name.
+        """
+        if together.is_unfinished(self.machine(name).path):
+            with (
+                contextlib.suppress(StoreFailure),
+                self.lock(name, wait=False),
+            ):
+                pass
+
+    def _tidy(self, name: str) -> None:
+        files.sweep(self.root, all_ages=False)
+        for left in (self.path / 'machines').glob(f'{_GONE}*'):
+            shutil.rmtree(left, ignore_errors=True)
+        folder = self.machine(name)
+        if folder.path.is_dir() and not folder.path.is_symlink():
+            folder.tidy()
 
     def prepare(self) -> None:
         """Make the folder.
@@ -186,7 +223,7 @@ class Scope:
             files.make_folder(folder)
         told = self.path / 'scope.json'
         if self._identity is not None and not told.exists():
-            files.write_whole(told, _json(self._identity))
+            files.write_whole(told, local_record.render(self._identity))
 
 
 class MachineFolder:
@@ -253,11 +290,11 @@ class MachineFolder:
         try:
             return path.read_bytes()
         except FileNotFoundError as e:
+            known = _REMEDY if self.path.is_dir() else {}
             raise StoreFailure(
                 f'Machine {self.name} has no {filename} on this workstation '
                 f'({path}).',
-                'Keys stay where the machine was made: work from there, or '
-                'have access granted from there.',
+                known.get(filename, _ELSEWHERE).format(self.name),
             ) from e
         except OSError as e:
             raise StoreFailure(f'Cannot read {path}: {e.strerror}.') from e
@@ -267,30 +304,41 @@ class MachineFolder:
 
         :raises StoreFailure: it cannot be written.
         """
-        self.write(RECORD, _json({'schema': SCHEMA, 'machine': record}))
+        self.write(RECORD, local_record.write(record))
 
     def load(self) -> dict[str, object]:
         """Return what :meth:`save` kept.
 
+        :raises NewerFiles: it is of a newer release.
         :raises StoreFailure: there is none, or it cannot be understood.
         """
-        try:
-            document = json.loads(self.read(RECORD))
-            schema, record = document['schema'], document['machine']
-            if not isinstance(schema, int) or not isinstance(record, dict):
-                raise TypeError('not a record')
-        except (ValueError, TypeError, LookupError, RecursionError) as e:
-            raise StoreFailure(
-                f'{self.path / RECORD} is damaged.',
-                'Delete the file: all in it is known to the cloud, and the '
-                f'next "openstack docker machine show {self.name}" tells it.',
-            ) from e
-        if schema > SCHEMA:
-            raise StoreFailure(
-                f'{self.path / RECORD} was written by a newer release.',
-                'Upgrade dockermachine-osc on this workstation.',
-            )
-        return record
+        data = self.read(RECORD)
+        return local_record.read(data, self.path / RECORD, self.name)
+
+    def replace(self, contents: Mapping[str, bytes]) -> None:
+        """Write files that belong together: see :mod:`together`.
+
+        :raises StoreFailure: they cannot be written.
+        """
+        named = {self._file(n).name: data for n, data in contents.items()}
+        with files.explained(f'write to {self.path}'):
+            together.replace(self.path, named)
+
+    def tidy(self) -> None:
+        """Finish or remove what killed processes have left unfinished.
+
+        The caller holds the lock, so nobody is at work there.
+
+        :raises OSError: that cannot be done.
+        """
+        together.finish(self.path)
+        files.sweep(self.path)
+        for left in self.path.glob(f'{_ASIDE}*'):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def tighten(self) -> list[str]:
+        """Close the secrets to other users; tell which were open."""
+        return [name for name in _SECRET if files.close(self._file(name))]
 
     @contextlib.contextmanager
     def aside(self, contents: Mapping[str, bytes]) -> Iterator[Path]:
@@ -301,7 +349,7 @@ class MachineFolder:
         :raises StoreFailure: they cannot be written.
         """
         with files.explained(f'write to {self.path}'):
-            path = Path(tempfile.mkdtemp(prefix='.aside-', dir=self.path))
+            path = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=self.path))
         try:
             with files.explained(f'write to {path}'):
                 for filename, data in contents.items():
@@ -319,7 +367,10 @@ class MachineFolder:
             if self.path.is_symlink():
                 self.path.unlink()
             elif self.path.exists():
-                shutil.rmtree(self.path)
+                # At once, so that a crash leaves no keys without a record.
+                gone = self.path.with_name(_GONE + uuid.uuid4().hex)
+                self.path.rename(gone)
+                shutil.rmtree(gone)
 
     def rename(self, name: str) -> MachineFolder:
         """Give the folder another name, which none has yet.
@@ -337,17 +388,3 @@ class MachineFolder:
         if filename in ('', '.', '..') or Path(filename).name != filename:
             raise InvalidRequest(f'{filename!r} is not the name of a file.')
         return self.path / filename
-
-
-def _default_root() -> Path:
-    chosen = os.environ.get(files.ROOT_VARIABLE)
-    if chosen:
-        try:
-            return Path(chosen).expanduser().absolute()
-        except RuntimeError as e:
-            raise StoreFailure(f'{files.ROOT_VARIABLE}={chosen}: {e}') from e
-    return platformdirs.user_data_path('dockermachine-osc', appauthor=False)
-
-
-def _json(document: Mapping[str, object]) -> bytes:
-    return (json.dumps(document, indent=2, sort_keys=True) + '\n').encode()

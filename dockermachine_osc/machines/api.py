@@ -13,16 +13,10 @@ from dockermachine_osc.machines import (
     asking,
     contexting,
     renaming,
-    ssh_entries,
 )
 from dockermachine_osc.machines.deletion import Deletion
-from dockermachine_osc.machines.machine import (
-    Machine,
-    has_keys,
-    is_of,
-    local_facts,
-    local_record,
-)
+from dockermachine_osc.machines.here import Here
+from dockermachine_osc.machines.machine import Machine, local_record
 from dockermachine_osc.report import Named, Silence, Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -54,6 +48,7 @@ class Machines:
         self._cloud = cloud
         self._files = files
         self._contexts = contexts
+        self._here = Here(files, contexts)
 
     def create(self, request: CreateRequest, reporter: Reporter) -> Machine:
         """Make a machine; it is ready when this returns.
@@ -68,7 +63,7 @@ class Machines:
             server = creation.create(
                 self._cloud, self._files, self._contexts, request, reporter
             )
-        return self._machine(server)
+        return self._here.machine(server)
 
     def propose(self, request: AdoptRequest, reporter: Reporter) -> Proposal:
         """Look at a server, and say what adopting it would change.
@@ -101,7 +96,7 @@ class Machines:
                 Deadline(request.timeout),
                 Steps(reporter),
             )
-        return self._machine(server)
+        return self._here.machine(server)
 
     def import_(
         self, request: ImportRequest, reporter: Reporter
@@ -134,7 +129,7 @@ class Machines:
         :param tags: all of which the server has.
         """
         found = self._cloud.machines(name=name, status=status, tags=tags)
-        machines = [self._machine(s) for s in found]
+        machines = [self._here.machine(s) for s in found]
         machines.sort(key=lambda m: (m.server.name, m.server.id))
         if engine_timeout is None:
             return machines
@@ -147,7 +142,14 @@ class Machines:
         """
         machine = self.get(name)
         if machine.folder:
-            self._remember(machine.server, machine.folder)
+            # A cache: neither a read-only home nor somebody who works on
+            # the machine keeps it from being shown.
+            with (
+                contextlib.suppress(errors.StoreFailure),
+                self._files.lock(machine.server.name, wait=False),
+            ):
+                self._here.remember(machine.server, machine.folder)
+            machine = self._here.machine(machine.server)
         if engine_timeout is None:
             return machine
         return asking.ask_all([machine], engine_timeout)[0]
@@ -200,6 +202,7 @@ class Machines:
         :raises NameTaken: if something else has that name.
         """
         server = self.get(name).server
+        server.record.check_release(server.name)
         renamed = renaming.rename(self._cloud, self._files, server, new_name)
         self.show(server.id)
         return renamed
@@ -249,7 +252,7 @@ class Machines:
             after, done = provision.provision(
                 self._cloud, server, folder, deadline, steps
             )
-            self._remember(after, folder)
+            self._here.remember(after, folder)
         return done
 
     def upgrade(
@@ -270,7 +273,7 @@ class Machines:
                 after, done = upgrade.upgrade(
                     self._cloud, server, folder, version, deadline, steps
                 )
-            self._remember(after, folder)
+            self._here.remember(after, folder)
         return done
 
     def set_options(
@@ -325,7 +328,7 @@ class Machines:
                 Deadline(timeout),
                 Steps(reporter),
             )
-            self._remember(after, folder)
+            self._here.remember(after, folder)
 
     def check(self, name: str, timeout: float) -> Sequence[Link]:
         """Try every link from here to a machine's engine."""
@@ -351,18 +354,9 @@ class Machines:
 
         :raises NotFound: and Ambiguous, as they say.
         """
-        return self._machine(only(self._cloud.find(name), name))
+        return self._here.machine(only(self._cloud.find(name), name))
 
     # ---------------------------------------------------------- details
-
-    def _machine(self, server: MachineServer) -> Machine:
-        """Put the cloud's and the workstation's knowledge together."""
-        with contextlib.suppress(errors.MachineError):
-            folder = renaming.follow(self._files, server)
-            ours = folder.exists() and is_of(folder, server)
-            if ours and has_keys(folder, server.record.access):
-                return Machine(server, folder, contexting.name_of(folder))
-        return Machine(server, None)
 
     @contextlib.contextmanager
     def _worked_on(
@@ -370,24 +364,21 @@ class Machines:
     ) -> Iterator[tuple[MachineServer, MachineFolder]]:
         """Find a machine and keep others off its files meanwhile.
 
+        What is missing of them is found where it is needed: most of it can
+        be made anew.
+
         :raises StoreFailure: if its files are not on this workstation.
         """
-        machine = self.get(name)
-        if machine.folder is None:
+        server = only(self._cloud.find(name), name)
+        server.record.check_release(server.name)
+        folder = self._here.folder(server)
+        if folder is None:
             raise errors.StoreFailure(
-                f"The keys of machine '{machine.server.name}' are not on this "
+                f"The keys of machine '{server.name}' are not on this "
                 'workstation',
                 'Do this where the machine was created',
             )
-        with self._files.lock(machine.server.name, wait=False):
-            yield machine.server, machine.folder
-
-    def _remember(self, server: MachineServer, folder: MachineFolder) -> None:
-        """Bring files and context up to date with what the cloud says."""
-        known = local_record(folder)
-        fresh = known | local_facts(server)
-        if fresh != known:
-            folder.save(fresh)
-        contexting.refresh(self._contexts, folder, server.record)
-        if ssh_entries.is_listed(folder):
-            ssh_entries.refresh(self._files.root)
+        with self._files.lock(server.name, wait=False):
+            if not local_record(folder):
+                self._here.remember(server, folder)
+            yield server, folder

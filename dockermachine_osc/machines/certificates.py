@@ -74,13 +74,12 @@ def renew(
     if roles & {CA, CLIENT}:
         client = authority.client(f'{folder.name} client')
         fresh |= {store.CERT: client.certificate, store.KEY: client.key}
-    record = server.record
+    issued = None
     if roles & {CA, SERVER}:
         server = moving.followed(server, folder, steps)
-        record = _serve(server, folder, authority, fresh, deadline, steps)
-    for filename, content in fresh.items():
-        folder.write(filename, content)
-    record = described(record, folder)
+        issued = _serve(server, folder, authority, fresh, deadline, steps)
+    folder.replace(fresh)
+    record = described(server.record, folder, issued)
     cloud.write_record(server.id, record)
     return dataclasses.replace(server, record=record)
 
@@ -150,16 +149,17 @@ def _serve(
     fresh: dict[str, bytes],
     deadline: Deadline,
     steps: Steps,
-) -> Record:
+) -> pki.Issued:
     issued = authority.server(errand.names_of(server))
     goods = engine.tls_files(
         authority.certificate, issued.certificate, issued.key
     )
-    errand.serve(server.record, folder, goods, deadline, steps)
-    steps.begin('Waiting for the engine')
+    # Written first: a full disk is to be noticed before the engine changes.
     with folder.aside(_proof(folder, fresh)) as proof:
+        errand.serve(server.record, folder, goods, deadline, steps)
+        steps.begin('Waiting for the engine')
         errand.prove(server.record, proof, deadline)
-    return described(server.record, folder, issued)
+    return issued
 
 
 def _proof(folder: MachineFolder, fresh: dict[str, bytes]) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import ipaddress
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, interrupts, pki, store
@@ -21,7 +21,11 @@ from dockermachine_osc.machines import (
     ssh_entries,
 )
 from dockermachine_osc.machines.draft import Draft, engine_settings
-from dockermachine_osc.machines.machine import local_facts, local_record
+from dockermachine_osc.machines.machine import (
+    check_replaceable,
+    local_facts,
+    local_record,
+)
 from dockermachine_osc.record import KEPT, Record, new_machine_id
 from dockermachine_osc.report import Reporter, Steps
 from dockermachine_osc.waiting import Deadline
@@ -85,8 +89,14 @@ def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
     """Clear away the files of a machine that is gone from the cloud."""
     if not folder.exists():
         return
-    known = str(local_record(folder).get('server_id') or '')
-    if known and (other := cloud.server(known)):
+    check_replaceable(folder)
+    local = local_record(folder)
+    known, machine_id = local.get('server_id'), str(local.get('id') or '')
+    # A create that was killed knew no more than the id.
+    other = cloud.server(str(known)) if known else None
+    if not known and machine_id:
+        other = next(iter(cloud.find(machine_id)), None)
+    if other:
         raise errors.NameTaken(
             f"The local files of '{folder.name}' belong to server "
             f"{other.id}, now named '{other.name}'",
@@ -127,11 +137,22 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     )
     if request.engine_options:
         secrets[store.OPTIONS] = request.engine_options.render().encode()
-    folder.create()
-    folder.save({'id': machine_id})
-    for filename, secret in secrets.items():
-        folder.write(filename, secret)
+    _fill(folder, machine_id, secrets)
     return Draft(request, plan, folder, machine_id, record, user_data, way_in)
+
+
+def _fill(
+    folder: MachineFolder, machine_id: str, secrets: Mapping[str, bytes]
+) -> None:
+    folder.create()
+    try:
+        folder.save({'id': machine_id})
+        for filename, secret in secrets.items():
+            folder.write(filename, secret)
+    except BaseException:
+        with contextlib.suppress(errors.StoreFailure):
+            folder.remove()
+        raise
 
 
 def _make(cloud: Cloud, draft: Draft, steps: Steps) -> None:

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors, store
 from dockermachine_osc.machines import leftovers, removal
-from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.machines.machine import (
+    check_replaceable,
+    has_its_keys,
+    local_record,
+)
 from dockermachine_osc.report import Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.report import Reporter
-    from dockermachine_osc.store import Scope
+    from dockermachine_osc.store import MachineFolder, Scope
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +53,11 @@ class Deletion:
                 self._leave(server, host=not leave_host)
                 return True
             notes = leftovers.made_for(self.cloud, self.files, server)
+            if server and server.record.newer:
+                notes.append(
+                    f"'{name}' was a machine of a newer release: what only "
+                    'that knows of is still there'
+                )
             stale = not server and self._is_stale(name)
             ids = removal.owners(self.cloud, name, server, stale=stale)
             for machine_id in ids:
@@ -103,6 +112,10 @@ class Deletion:
         folder = self.files.machine(name)
         there = folder.exists()
         machine_id = str(local_record(folder).get('id') or '')
+        if there and not machine_id:
+            self.reporter.note(
+                f'{folder.path} is removed, though its record cannot be read'
+            )
         removal.remove_locally(
             folder, self.contexts, machine_id, Steps(self.reporter)
         )
@@ -116,12 +129,31 @@ class Deletion:
             folder = self.files.machine(name)
         except errors.InvalidRequest:
             return
-        local = local_record(folder)
-        of_others = server and local.get('server_id') not in (None, server.id)
-        if local.get('id') in (machine_id, None) and not of_others:
+        if self._is_its(folder, machine_id, server):
             removal.remove_locally(
                 folder, self.contexts, machine_id, Steps(self.reporter)
             )
+
+    def _is_its(
+        self,
+        folder: MachineFolder,
+        machine_id: str,
+        server: MachineServer | None,
+    ) -> bool:
+        """Tell whether a folder is that of a machine that is gone.
+
+        Keys of which that cannot be told may open another machine.
+        """
+        try:
+            check_replaceable(folder)
+        except errors.StoreFailure as error:
+            if server and has_its_keys(folder, server.record):
+                return True
+            self.reporter.warn(str(error))
+            return False
+        local = local_record(folder)
+        of_others = server and local.get('server_id') not in (None, server.id)
+        return local.get('id') in (machine_id, None) and not of_others
 
 
 @contextlib.contextmanager

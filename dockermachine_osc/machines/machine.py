@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import openssh, store
 from dockermachine_osc.errors import MachineError, StoreFailure
+from dockermachine_osc.local_record import NewerFiles
 from dockermachine_osc.machines import endpoint, expiry
 from dockermachine_osc.record import PREFIX, READY, Record
 
@@ -92,6 +94,61 @@ def has_keys(folder: MachineFolder, access: object) -> bool:
     """
     names = endpoint.KEYS.get(str(access), endpoint.KEYS[endpoint.TLS])
     return all(folder.has(name) for name in names)
+
+
+def owns(folder: MachineFolder, server: MachineServer) -> bool:
+    """Tell whether a folder is that of a machine, whole or not.
+
+    Where the local record is lost, the keys tell: what the cloud says of
+    them others can write, but then they open nothing else than before.
+
+    :raises NewerFiles: if it is of a newer release.
+    """
+    if not folder.exists():
+        return False
+    try:
+        folder.load()
+    except NewerFiles:
+        raise
+    except StoreFailure:
+        return bool(server.record.id) and has_its_keys(folder, server.record)
+    return is_of(folder, server)
+
+
+def has_its_keys(folder: MachineFolder, record: Record) -> bool:
+    """Tell whether the keys in a folder are those of a machine."""
+    if record.access == endpoint.SSH:
+        with contextlib.suppress(StoreFailure):
+            pinned = folder.read(store.KNOWN_HOSTS).decode(errors='replace')
+            return bool(record.host_key) and record.host_key in pinned
+        return False
+    # Here, so that what only lists loads no cryptography.
+    from dockermachine_osc import pki
+
+    with contextlib.suppress(StoreFailure):
+        found = pki.facts(folder.read(store.CA)).fingerprint
+        return found == record.ca_fingerprint
+    return False
+
+
+def check_replaceable(folder: MachineFolder) -> None:
+    """Refuse to clear away keys of which nobody knows what they open.
+
+    :raises StoreFailure: if the record of a folder with keys is lost, or of
+        a newer release.
+    """
+    keys = {name for names in endpoint.KEYS.values() for name in names}
+    keys |= {store.CA_KEY, store.SSH_KEY}
+    try:
+        folder.load()
+    except StoreFailure as error:
+        if isinstance(error, NewerFiles) or any(map(folder.has, keys)):
+            error.message += ' There are keys beside it, which stay.'
+            error.hint = (
+                'If that machine is gone, remove them: openstack docker '
+                f'machine delete {folder.name}'
+            )
+            raise
 
 
 def private_key(folder: MachineFolder) -> Path | None:

@@ -7,11 +7,9 @@ import dataclasses
 
 from dockermachine_osc import errors, openssh, store
 from dockermachine_osc.machines import expiry
-from dockermachine_osc.machines.endpoint import Endpoint
+from dockermachine_osc.machines.endpoint import KEYS, Endpoint
 from dockermachine_osc.machines.machine import (
     endpoint_of,
-    has_keys,
-    local_record,
     remembered,
     target,
 )
@@ -39,31 +37,47 @@ def local_machine(
     :param fingerprint: of the cloud's configuration, see identity.fingerprint.
     :param cloud: the cloud's name, for the error message.
     :raises NotFound: if it has no keys on this workstation.
-    :raises StoreFailure: if its record is damaged.
+    :raises StoreFailure: if its record is damaged, or a file is missing.
     """
     store.check_name(name)
     scope = files.recall(fingerprint)
     folder = scope.machine(name) if scope else None
-    if folder is None or not _is_here(folder):
+    if scope is None or folder is None or not folder.exists():
         raise _unknown(scope, cloud, name)
+    scope.settle(name)
     record = remembered(folder.load())
     if not record.address:
         raise errors.StoreFailure(
             f"The local record of machine '{name}' has no address",
             f'Read it from the cloud: openstack docker machine show {name}',
         )
+    _check_whole(folder, record.access)
+    warnings = (_closed(folder), expiry.warning(name, record))
     return LocalMachine(
         name,
         record.address,
         endpoint_of(record, folder),
         target(record, folder),
-        expiry.warning(name, record),
+        '\n'.join(filter(None, warnings)),
     )
 
 
-def _is_here(folder: store.MachineFolder) -> bool:
-    access = local_record(folder).get('access')
-    return folder.exists() and has_keys(folder, access)
+def _check_whole(folder: store.MachineFolder, access: str) -> None:
+    for filename in KEYS[access]:
+        if not folder.has(filename):
+            folder.read(filename)
+
+
+def _closed(folder: store.MachineFolder) -> str:
+    """Close what others could read, as ssh would refuse it; say so."""
+    opened = ', '.join(folder.tighten())
+    if not opened:
+        return ''
+    return (
+        f"The modes of {opened} of machine '{folder.name}' let other users "
+        f'read them. If somebody has: openstack docker machine cert renew '
+        f'--ca {folder.name}'
+    )
 
 
 def _unknown(

@@ -13,7 +13,10 @@ from dockermachine_osc import engine, errors, openssh, store, system_ssh
 from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.adopted import canonical
 from dockermachine_osc.machines import access, errand
-from dockermachine_osc.machines.machine import local_record
+from dockermachine_osc.machines.machine import (
+    check_replaceable,
+    local_record,
+)
 from dockermachine_osc.record import ADOPTED, READY, new_machine_id
 
 if TYPE_CHECKING:
@@ -134,6 +137,8 @@ def check_name(
     cloud: Cloud, server: MachineServer, folder: MachineFolder
 ) -> None:
     """Refuse a name that a machine has, in the cloud or in the files."""
+    if folder.exists():
+        check_replaceable(folder)
     ours = str(local_record(folder).get('id') or '')
     others = cloud.find(server.name) + (cloud.find(ours) if ours else [])
     for other in others:

@@ -38,8 +38,10 @@ def provision(
     steps.begin('Asking the engine')
     way_in = access.of(server.record.access)
     before, server = server, moving.followed(server, folder, steps)
-    if server.record.state == READY and way_in.is_well(
-        server, folder, _ASK_TIMEOUT
+    if (
+        server.record.state == READY
+        and folder.has(store.KNOWN_HOSTS)
+        and way_in.is_well(server, folder, _ASK_TIMEOUT)
     ):
         if server is not before:
             cloud.write_record(server.id, server.record)

@@ -128,11 +128,14 @@ def remove_locally(
     folder: MachineFolder, contexts: Contexts, machine_id: str, steps: Steps
 ) -> None:
     """Remove the Docker context, the entry for ssh, and the files."""
-    if context := contexting.name_of(folder):
+    # Not by the record alone: it may be lost, or not yet tell.
+    names = {contexting.name_of(folder), *contexts.made_for(machine_id)}
+    for context in filter(None, names):
         contexts.remove(context, machine_id)
-    listed = ssh_entries.is_listed(folder)
     folder.remove()
-    if listed and (said := ssh_entries.refresh(folder.scope.root)):
+    if ssh_entries.in_use(folder.scope.root) and (
+        said := ssh_entries.refresh(folder.scope.root)
+    ):
         steps.note(said)
 
 

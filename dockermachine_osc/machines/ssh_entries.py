@@ -66,6 +66,14 @@ def is_listed(folder: MachineFolder) -> bool:
     return local_record(folder).get('access') == endpoint.SSH
 
 
+def in_use(root: Path) -> bool:
+    """Tell whether ssh knows a machine, or one that is gone, by a name.
+
+    :param root: of our files.
+    """
+    return SshConfig(root).path.is_file()
+
+
 def offer(folder: MachineFolder, steps: Steps) -> None:
     """Have ssh know a machine that has become ready: no reason to fail."""
     if not is_listed(folder):

@@ -49,6 +49,8 @@ class TestMachineFolder(test_store.StoreTestCase):
     def test_missing(self):
         error = self.assertFails('key.pem', self.machine.read, store.KEY)
         self.assertIn('web1', error.message)
+        self.assertIn('cert renew --client web1', error.hint)
+        error = self.assertFails('id_ed', self.machine.read, store.SSH_KEY)
         self.assertIn('access granted', error.hint)
 
     def test_unreadable(self):
@@ -130,7 +132,7 @@ class TestRecord(test_store.StoreTestCase):
         ):
             self.machine.write(store.RECORD, content)
             error = self.assertFails('damaged', self.machine.load)
-            self.assertIn('known to the cloud', error.hint)
+            self.assertIn('docker machine show web1', error.hint)
 
     def test_newer(self):
         self.machine.write(store.RECORD, b'{"schema": 2, "machine": {}}')

@@ -175,13 +175,18 @@ class CloudTestCase(base.BaseTestCase):
 
 
 class MachinesTestCase(CloudTestCase):
-    """Has a workstation, too, and a host that does as it should."""
+    """Has a workstation, too, and a host that does as it should.
+
+    :cvar root: where to have its files, None for anywhere.
+    """
+
+    root = None
 
     def setUp(self):
         super().setUp()
         self.guest = self.useFixture(Guest())
         self.users_ssh = self.useFixture(UsersSsh())
-        self.folder = Path(self.useFixture(fixtures.TempDir()).path)
+        self.folder = Path(self.useFixture(fixtures.TempDir(self.root)).path)
         self.files = store.Store(self.folder / 'store').scope(
             AUTH_URL, 'RegionOne', PROJECT
         )

@@ -130,7 +130,9 @@ class TestShow(workbench.MachinesTestCase):
     def test_damaged_local_record(self):
         machine = self.create()
         (machine.folder.path / 'record.json').write_text('{')
-        self.assertIsNone(self.machines.show('web1').folder)
+        record = self.machines.show('web1').folder.load()
+        self.assertEqual(machine.server.id, record['server_id'])
+        self.assertEqual('web1', record['context'])
 
 
 class TestState(workbench.MachinesTestCase):

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this workstation has of the machines in the cloud."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors
+from dockermachine_osc.machines import contexting, renaming, ssh_entries
+from dockermachine_osc.machines.machine import (
+    Machine,
+    has_keys,
+    local_facts,
+    local_record,
+    owns,
+)
+
+if TYPE_CHECKING:
+    from dockermachine_osc.cloud import MachineServer
+    from dockermachine_osc.contexts import Contexts
+    from dockermachine_osc.store import MachineFolder, Scope
+
+
+class Here:
+    """The files of one project, and the contexts of this user."""
+
+    def __init__(self, files: Scope, contexts: Contexts) -> None:
+        self._files = files
+        self._contexts = contexts
+
+    def machine(self, server: MachineServer) -> Machine:
+        """Put the cloud's and the workstation's knowledge together."""
+        with contextlib.suppress(errors.MachineError):
+            folder = self.folder(server)
+            if folder and has_keys(folder, server.record.access):
+                context = contexting.name_of(folder)
+                return Machine(server, folder, context)
+        return Machine(server, None)
+
+    def folder(self, server: MachineServer) -> MachineFolder | None:
+        """Give a machine's folder, whole or not; None if it is not here.
+
+        :raises StoreFailure: if it cannot be used: of a newer release, ...
+        """
+        try:
+            folder = renaming.follow(self._files, server)
+        except errors.InvalidRequest:
+            return None
+        self._files.settle(folder.name)
+        return folder if owns(folder, server) else None
+
+    def remember(self, server: MachineServer, folder: MachineFolder) -> None:
+        """Bring files and context up to date with what the cloud says.
+
+        The caller holds the lock of the machine's files.
+
+        :raises StoreFailure: if they cannot be written.
+        """
+        known = local_record(folder)
+        lost = {} if known else self._lost(server)
+        fresh = known | lost | local_facts(server)
+        if fresh != known:
+            folder.save(fresh)
+        contexting.refresh(self._contexts, folder, server.record)
+        if ssh_entries.is_listed(folder):
+            ssh_entries.refresh(self._files.root)
+
+    def _lost(self, server: MachineServer) -> dict[str, object]:
+        """Give what a record that was lost said, and the cloud does not."""
+        made = self._contexts.made_for(server.record.id)
+        return {'context': made[0]} if made else {}
