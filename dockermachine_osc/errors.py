@@ -8,9 +8,14 @@ osc-lib's CommandError in one place, :mod:`dockermachine_osc.commands.base`.
 
 from __future__ import annotations
 
+from dockermachine_osc import plaintext
+
 
 class MachineError(Exception):
     """Base of all errors that a user can meet.
+
+    They quote what a cloud, a host or an engine has said, so nothing that
+    steers a terminal gets into one.
 
     :param message: names the thing and the cause, one or more lines.
     :param hint: what to type or change next, empty if nothing is known.
@@ -20,6 +25,24 @@ class MachineError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in one or more lines."""
+        return self._message
+
+    @message.setter
+    def message(self, text: str) -> None:
+        self._message = plaintext.lines(text)
+
+    @property
+    def hint(self) -> str:
+        """What to type or change next, '' if nothing is known."""
+        return self._hint
+
+    @hint.setter
+    def hint(self, text: str) -> None:
+        self._hint = plaintext.lines(text)
 
     def __str__(self) -> str:
         return f'{self.message}\n{self.hint}' if self.hint else self.message

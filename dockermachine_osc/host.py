@@ -17,7 +17,7 @@ from pathlib import Path
 
 import paramiko
 
-from dockermachine_osc import errors, pulse
+from dockermachine_osc import errors, output, pulse
 from dockermachine_osc.waiting import Deadline
 
 #: Seconds for one TCP connection; for each of SSH's banner, the exchange of
@@ -25,7 +25,6 @@ from dockermachine_osc.waiting import Deadline
 CONNECT_TIMEOUT = 5.0
 _LOGIN_TIMEOUT = 20.0
 _CHUNK = 32768
-_OUTPUT_LIMIT = 1 << 20
 #: What paramiko raises for a public key that is none, found by trying.
 _BAD_KEY = (
     paramiko.SSHException,
@@ -319,8 +318,8 @@ class _Talk:
     ) -> None:
         self._channel = channel
         self._deadline = deadline
-        self._on_line = on_line
-        self._stdout, self._stderr = bytearray(), bytearray()
+        self._stdout = output.Output(on_line)
+        self._stderr = bytearray()
 
     def converse(self, stdin: bytes) -> int:
         """Give the command's exit status, negative if none came.
@@ -335,7 +334,7 @@ class _Talk:
         if stdin:
             self._channel.sendall(stdin)
         self._channel.shutdown_write()
-        self._read_lines()
+        self._read_stdout()
         reader.join(_LOGIN_TIMEOUT)
         return self._exit_status()
 
@@ -343,7 +342,7 @@ class _Talk:
         """Give what it came to."""
         return Result(
             status,
-            self._stdout.decode(errors='replace'),
+            self._stdout.end(),
             self._stderr.decode(errors='replace'),
         )
 
@@ -363,16 +362,10 @@ class _Talk:
                 return self._channel.recv_exit_status()
         raise TimeoutError
 
-    def _read_lines(self) -> None:
-        pending = b''
+    def _read_stdout(self) -> None:
         while data := self._channel.recv(_CHUNK):
-            _keep(self._stdout, data)
-            *lines, pending = (pending + data).split(b'\n')
-            for line in lines:
-                self._on_line(line.decode(errors='replace'))
+            self._stdout.take(data)
             self._wait_no_longer()
-        if pending:
-            self._on_line(pending.decode(errors='replace'))
 
     def _drain_stderr(self) -> None:
         """Take stderr until it ends; only the beginning is kept."""
@@ -384,8 +377,5 @@ class _Talk:
                 continue
             if not data:
                 return
-            _keep(self._stderr, data)
-
-
-def _keep(whole: bytearray, data: bytes) -> None:
-    whole += data[: max(0, _OUTPUT_LIMIT - len(whole))]
+            room = output.LIMIT - len(self._stderr)
+            self._stderr += data[: max(0, room)]

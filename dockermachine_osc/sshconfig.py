@@ -81,6 +81,9 @@ def block(entry: Entry) -> str:
         f'UserKnownHostsFile {_path(entry.known_hosts)}',
         'GlobalKnownHostsFile /dev/null',
         'StrictHostKeyChecking yes',
+        # The engine's host has no need of them, whatever is set for all.
+        'ForwardAgent no',
+        'ForwardX11 no',
         # What the user has set for the address holds too, as it does for ssh
         # to that: a jump host above all.
         'CanonicalizeHostname always',

@@ -7,6 +7,7 @@ host, or a token say about how to get there holds, as ssh alone can tell.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import IO
 
-from dockermachine_osc import errors, pulse
+from dockermachine_osc import errors, output, pulse
 from dockermachine_osc.host import (
     AuthenticationRefused,
     ConnectionLost,
@@ -26,7 +27,6 @@ from dockermachine_osc.host import (
 #: ssh's own failures, ssh(1).
 _SSH_FAILED = 255
 _CONNECT_TIMEOUT = 15
-_OUTPUT_LIMIT = 1 << 20
 
 
 class SystemHost:
@@ -41,8 +41,14 @@ class SystemHost:
         program = shutil.which(argv[0])
         if program is None:
             raise _no_ssh()
+        # Whatever the user has set for a session of his own: a host has no
+        # need of his agent, his screen, or his ports while it is set up.
         options = [
             '-T',
+            '-a',
+            '-x',
+            '-o',
+            'ClearAllForwardings=yes',
             '-o',
             'BatchMode=yes',
             '-o',
@@ -144,15 +150,14 @@ def _converse(
     ]
     for thread in threads:
         thread.start()
-    lines = []
-    for raw in process.stdout:
-        line = raw.decode(errors='replace').rstrip('\n')
-        lines.append(line)
-        on_line(line)
+    taken = output.Output(on_line)
+    descriptor = process.stdout.fileno()
+    while data := os.read(descriptor, output.LIMIT):
+        taken.take(data)
     for thread in threads:
         thread.join()
     stderr = b''.join(said).decode(errors='replace')
-    return Result(process.wait(), '\n'.join(lines), stderr)
+    return Result(process.wait(), taken.end().rstrip('\n'), stderr)
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:
@@ -166,7 +171,7 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
 
 def _keep_last(pipe: IO[bytes], said: list[bytes]) -> None:
     """Read all there is, so that nobody blocks, and keep the end."""
-    while piece := pipe.read(_OUTPUT_LIMIT):
+    while piece := pipe.read(output.LIMIT):
         said[:] = [*said[-1:], piece]
 
 

@@ -4,21 +4,19 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 
 from keystoneauth1 import exceptions as ksa_exceptions
 from openstack import exceptions as sdk_exceptions
 
-from dockermachine_osc import errors
+from dockermachine_osc import errors, plaintext
 
-_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]+')
 _TEXT_LIMIT = 500
 
 
 def plain(text: object) -> str:
     """Give what a cloud said on one line, safe for a terminal."""
-    return _CONTROL.sub(' ', str(text)).strip()[:_TEXT_LIMIT]
+    return plaintext.line(str(text))[:_TEXT_LIMIT]
 
 
 class ApiError(errors.CloudFailure):

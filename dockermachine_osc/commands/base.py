@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from osc_lib import exceptions
 from osc_lib.command import command
 
+from dockermachine_osc import plaintext
 from dockermachine_osc.errors import MachineError
 
 if TYPE_CHECKING:
@@ -74,25 +75,28 @@ class TerminalReporter:
     def note(self, text: str) -> None:
         """Write a line that stays."""
         if not self._quiet:
-            self._clear()
-            print(text, file=self._stream, flush=True)
+            self._print(text)
 
     def warn(self, text: str) -> None:
         """Write a line that stays, even with --quiet."""
-        self._clear()
-        print(text, file=self._stream, flush=True)
+        self._print(text)
 
     def step(self, text: str) -> None:
         """Show what is being done, in place of the step before."""
         if self._live:
             self._clear()
             seconds = time.monotonic() - self._start
-            self._stream.write(f'{seconds:5.1f}s {text} ...')
+            safe = plaintext.line(text)
+            self._stream.write(f'{seconds:5.1f}s {safe} ...')
             self._stream.flush()
 
     def done(self) -> None:
         """Take the last step off the screen."""
         self._clear()
+
+    def _print(self, text: str) -> None:
+        self._clear()
+        print(plaintext.lines(text), file=self._stream, flush=True)
 
     def _clear(self) -> None:
         if self._live:

@@ -9,7 +9,9 @@ import http.client
 import json
 import pathlib
 import re
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 
@@ -143,9 +145,35 @@ def _is_strict(context: ssl.SSLContext) -> bool:
 
 
 def _get(connection: http.client.HTTPSConnection, timeout: float) -> bytes:
-    """Read the answer to GET /version, which needs no version of the API."""
-    deadline = time.monotonic() + timeout
+    """Read the answer to GET /version, which needs no version of the API.
+
+    :raises TimeoutError: if the answer is not whole in time, however steadily
+        it comes: the time of a socket is that for each of its bytes.
+    """
     connection.connect()
+    late = threading.Event()
+    timer = threading.Timer(timeout, _hang_up, (connection.sock, late))
+    timer.start()
+    try:
+        body = _answer(connection)
+    except (OSError, http.client.HTTPException):
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError('the answer does not end')
+    return body
+
+
+def _hang_up(connection: socket.socket, late: threading.Event) -> None:
+    late.set()
+    with contextlib.suppress(OSError):
+        # That of TLS would take the connection from whoever reads from it.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _answer(connection: http.client.HTTPSConnection) -> bytes:
     # With TLS 1.3 the engine refuses our certificate when we talk already.
     # What it says then is still to be read, whatever became of the request.
     with contextlib.suppress(OSError):
@@ -156,8 +184,6 @@ def _get(connection: http.client.HTTPSConnection, timeout: float) -> bytes:
         body += chunk
         if len(body) > _MAX_ANSWER:
             raise http.client.HTTPException('the answer is too long')
-        if time.monotonic() > deadline + timeout:
-            raise TimeoutError('the answer does not end')
     if response.status != http.HTTPStatus.OK:
         raise http.client.HTTPException(f'HTTP status {response.status}')
     return body

@@ -52,16 +52,27 @@ def known_way(record: Record, folder: MachineFolder) -> Way:
     The host's key is the one pinned here, not the one in the metadata,
     which others can write.
 
-    :raises StoreFailure: if this workstation has never been there.
+    :raises StoreFailure: if this workstation has never been there, or its
+        file is damaged: no other key is taken on trust then.
     """
     pinned = folder.read(store.KNOWN_HOSTS).decode(errors='replace')
     lines = [line.split(maxsplit=1) for line in pinned.splitlines()]
+    keys = tuple(line[1] for line in lines if len(line) == 2)
+    if not keys and not record.server_stays:
+        # On a way that is the user's, ssh knows only whom he knows.
+        raise errors.StoreFailure(
+            f'{folder.path / store.KNOWN_HOSTS} is damaged: there is no key '
+            'of the host in it',
+            'Bring it back from a backup; or delete the file, and have '
+            'openstack docker machine provision learn the key from the '
+            "server's console",
+        )
     return Way(
         record.address,
         record.ssh_port,
         record.ssh_user,
         private_key(folder),
-        tuple(line[1] for line in lines if len(line) == 2),
+        keys,
         users=record.server_stays,
     )
 

@@ -93,16 +93,20 @@ def _learned(
     Whom to log in as and the host's keys stand on the console.
     """
     record = server.record
-    if record.ssh_user and folder.has(store.KNOWN_HOSTS):
+    pinned = folder.has(store.KNOWN_HOSTS)
+    if record.ssh_user and pinned:
         return server
     facts = engine.read_console(cloud.console(server.id) or '', record.id)
     user = record.ssh_user or facts.login
-    if not user or not facts.host_keys:
+    if not user or not (pinned or facts.host_keys):
         raise errors.HostFailure(
             f"The console of '{server.name}' does not show whom to log in "
             'as and the keys of the host',
             f'See it: openstack console log show {server.id}',
         )
     way = errand.Way(record.address, record.ssh_port, user, None, ())
-    errand.pin(folder, way, facts.host_keys)
+    if not pinned:
+        # Keys that are pinned stay: anybody in the project can take the user
+        # out of the record and rebuild the server.
+        errand.pin(folder, way, facts.host_keys)
     return dataclasses.replace(server, record=record.replace(ssh_user=user))

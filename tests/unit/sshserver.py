@@ -26,6 +26,8 @@ class SshServer(fixtures.Fixture):
     :ivar played: functions of the channel and the server, by command.
     :ivar delay: seconds before anything is said.
     :ivar attempts: (user, key) of each try to log in.
+    :ivar demanded: what else of ours was asked for, or given: passwords,
+        the way to an agent.
     :ivar commands: what was asked to be run.
     """
 
@@ -34,6 +36,7 @@ class SshServer(fixtures.Fixture):
         self.host_keys = host_keys or [new_key()[1]]
         self.delay = 0.0
         self.attempts, self.commands, self.transports = [], [], []
+        self.demanded = []
 
     def _setUp(self):
         self._socket = socket.create_server(('127.0.0.1', 0))
@@ -82,8 +85,28 @@ class _Session(paramiko.ServerInterface):
         good = key == self._server.allowed
         return paramiko.AUTH_SUCCESSFUL if good else paramiko.AUTH_FAILED
 
+    def check_auth_password(self, username, password):
+        self._server.demanded.append(password)
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_auth_interactive(self, username, submethods):
+        self._server.demanded.append('interactive')
+        return paramiko.InteractiveQuery('', '', ('Password:', False))
+
+    def check_auth_interactive_response(self, responses):
+        self._server.demanded.append(responses)
+        return paramiko.AUTH_SUCCESSFUL
+
+    def check_channel_forward_agent_request(self, channel):
+        self._server.demanded.append('agent')
+        return True
+
+    def check_global_request(self, kind, message):
+        self._server.demanded.append(kind)
+        return False
+
     def get_allowed_auths(self, username):
-        return 'publickey'
+        return 'publickey,password,keyboard-interactive'
 
     def check_channel_request(self, kind, chanid):
         return paramiko.OPEN_SUCCEEDED

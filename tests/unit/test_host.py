@@ -3,6 +3,7 @@
 
 import logging
 import socket
+import time
 from pathlib import Path
 
 import fixtures
@@ -121,6 +122,16 @@ class TestLogin(HostTestCase):
             str(login.key),
             login=login,
         )
+
+    def test_nothing_but_a_key_is_tried(self):
+        """Neither a password, which this host takes, nor the agent."""
+        other = self.file('other', sshserver.new_key()[0])
+        login = host.Login('debian', other)
+        self.assertRefused(host.AuthenticationRefused, login=login)
+        self.server.played['true'] = lambda channel, server: 0
+        with self.connect() as there:
+            there.run('true')
+        self.assertEqual([], self.server.demanded)
 
     def test_no_other_key_is_tried(self):
         self.file('.ssh/id_ed25519', self.private)
@@ -265,6 +276,28 @@ class TestRun(HostTestCase):
         self.assertEqual(1 << 20, len(result.stdout))
         self.assertEqual(3000, len(lines))
 
+    def test_line_without_end_is_bounded(self):
+        def play(channel, server):
+            for _ in range(3000):
+                channel.sendall(b'x' * 1024)
+            channel.sendall(b'\nnext')
+            return 0
+
+        lines = []
+        self.play(play, on_line=lines.append)
+        self.assertEqual([1 << 20, 4], [len(line) for line in lines])
+
+    def test_a_host_that_goes_on_and_on(self):
+        def play(channel, server):
+            while True:
+                channel.sendall(b'alive\n')
+                time.sleep(0.01)
+
+        error = self.assertRaises(
+            errors.HostFailure, self.play, play, timeout=0.5
+        )
+        self.assertIn('not done within 0.5 s', str(error))
+
     def test_much_on_stderr(self):
         def play(channel, server):
             for _ in range(3000):
@@ -349,6 +382,14 @@ class TestReach(HostTestCase):
         port = self.useFixture(sshserver.Banner(b'220 mail\r\n')).port
         self.assertIn('else than SSH', host.probe(ADDRESS, port))
         self.assertRefused(errors.HostFailure, 'failed', port=port)
+
+    def test_banner_that_steers_the_terminal(self):
+        for text in (b'SSH-1.\x1b[2J\r\n', b'SSH-2.0\x1b]0;x\x07\r\n'):
+            port = self.useFixture(sshserver.Banner(text)).port
+            error = self.assertRaises(
+                errors.HostFailure, self.connect(port=port).__enter__
+            )
+            self.assertNotIn('\x1b', str(error))
 
     def test_hangs_up(self):
         port = self.useFixture(sshserver.Banner(b'')).port

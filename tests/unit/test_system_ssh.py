@@ -7,7 +7,7 @@ import socket
 import fixtures
 from oslotest import base
 
-from dockermachine_osc import errors, host, system_ssh
+from dockermachine_osc import errors, host, openssh, system_ssh
 
 #: Runs the command here; what it was called with stands in $TOLD.
 _RUNS = """\
@@ -81,15 +81,41 @@ class RunTest(SystemSshTestCase):
     def test_much_in_all_directions(self):
         self.ssh()
         data = bytes(range(256)) * 8192
-        much = 'head -c 3000000 /dev/zero'
+        much = 'head -c 1000000 /dev/zero'
         result = self.run_there(
-            f'{much} >&2; {much} | tr "\\0" x; wc -c; echo end >&2',
+            f'{much} >&2; {much} >&2; {much} >&2; {much} | tr "\\0" x; '
+            'wc -c; echo end >&2',
             data,
             timeout=60,
         )
         self.assertTrue(result.stdout.endswith(str(len(data))))
         self.assertTrue(result.stderr.endswith('end\n'))
         self.assertLess(len(result.stderr), 3000000)
+
+    def test_line_without_end_is_bounded(self):
+        self.ssh()
+        lines = []
+        result = self.run_there(
+            'head -c 3000000 /dev/zero | tr "\\0" x; echo; echo next',
+            on_line=lines.append,
+            timeout=60,
+        )
+        self.assertEqual([1 << 20, 4], [len(line) for line in lines])
+        self.assertEqual(1 << 20, len(result.stdout))
+
+    def test_nothing_of_the_users_session_goes_along(self):
+        """As ssh itself understands it, whatever is set for all hosts."""
+        config = self.folder / 'config'
+        config.write_text(
+            'Host *\n ForwardAgent yes\n ForwardX11 yes\n'
+            ' RemoteForward 1234 localhost:22\n PasswordAuthentication yes\n'
+        )
+        self.ssh(f'#!/bin/sh\nexec /usr/bin/ssh -F {config} -G "$@"\n')
+        said = openssh.resolved(self.run_there('true').stdout)
+        for option in ('forwardagent', 'forwardx11'):
+            self.assertEqual('no', said[option])
+        self.assertEqual('yes', said['batchmode'])
+        self.assertNotIn('remoteforward', said)
 
     def test_who_does_not_listen(self):
         self.ssh()
@@ -148,6 +174,11 @@ class FailureTest(SystemSshTestCase):
         said = 'Timeout, server 192.0.2.1 not responding.'
         self.ssh(f'#!/bin/sh\necho step x\necho "{said}" >&2\nexit 255\n')
         self.fails(host.ConnectionLost, said)
+
+    def test_words_that_steer_the_terminal(self):
+        self.ssh("#!/bin/sh\nprintf 'no \\033[2J way\\n' >&2\nexit 255\n")
+        error = self.assertRaises(errors.HostFailure, self.run_there, 'true')
+        self.assertNotIn('\x1b', str(error))
 
     def test_no_ssh(self):
         self.setenv('PATH', str(self.folder))

@@ -227,6 +227,36 @@ class AskTest(ClientTestCase):
         text = self.fails(engine.AnswerUnknown, there.port)
         self.assertIn('too long', text)
 
+    def test_answer_that_comes_for_ever(self):
+        """A byte at a time, so that no single read takes too long."""
+        for text in (b'HTTP/1.1 200 OK\r\nX: ', b'HTTP/1.1 100 Go on\r\n\r\n'):
+            port = self.drips(text)
+            self.fails(engine.EngineTimeout, port, timeout=0.5)
+
+    def drips(self, text):
+        """An engine of the right CA that says this, and never stops."""
+        issued = self.ca.server(NAMES)
+        folder = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        (folder / 'pem').write_bytes(issued.certificate + issued.key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / 'pem')
+        server = socket.create_server(('127.0.0.1', 0))
+        self.addCleanup(server.close)
+
+        def serve():
+            plain, _ = server.accept()
+            with (
+                contextlib.suppress(OSError),
+                context.wrap_socket(plain, server_side=True) as client,
+            ):
+                client.sendall(text)
+                while True:
+                    time.sleep(0.02)
+                    client.sendall(text if b'100' in text else b'x')
+
+        threading.Thread(target=serve, daemon=True).start()
+        return server.getsockname()[1]
+
     def test_error_of_the_engine(self):
         there = self.engine(status=503)
         text = self.fails(engine.AnswerUnknown, there.port)

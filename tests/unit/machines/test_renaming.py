@@ -52,6 +52,16 @@ class TestRename(workbench.MachinesTestCase):
             self.assertHolds(before)
             self.assertTrue(self.machines.get('web1').folder)
 
+    def test_a_server_that_says_it_is_another(self):
+        """Anybody in the project can copy a machine's metadata."""
+        self.foreign_machine('evil', id=self.machine_id)
+        for machine in self.machines.list():
+            ours = machine.server.id == self.machine.server.id
+            self.assertEqual(ours, machine.folder is not None)
+        self.assertIsNone(self.machines.show('evil').folder)
+        self.assertEqual(['web1'], self.files.names())
+        self.assertEqual(self.machine.url, self.machines.show('web1').url)
+
     def test_finished_by_a_second_try(self):
         """Whatever is cut off in between, the files follow by the id."""
         for pattern in (

@@ -8,7 +8,7 @@ import time
 import fixtures
 
 from dockermachine_osc import engine, errors, host, pki, store
-from tests.unit import workbench
+from tests.unit import sshserver, workbench
 
 
 class UpkeepTestCase(workbench.MachinesTestCase):
@@ -146,6 +146,14 @@ class TestCertificates(UpkeepTestCase):
         )
         self.assertIn('not on this workstation', str(error))
 
+    def test_pinned_key_that_is_damaged(self):
+        """No other key is trusted in its place."""
+        (self.store.path / store.KNOWN_HOSTS).write_text('garbage')
+        logins = len(self.guest.logins)
+        error = self.assertRaises(errors.StoreFailure, self.renew, 'server')
+        self.assertIn('known_hosts is damaged', str(error))
+        self.assertEqual(logins, len(self.guest.logins))
+
     def test_pinned_key_and_not_that_of_the_metadata(self):
         self.metadata()['docker-machine:host-key'] = 'ssh-ed25519 AAAA'
         self.renew('server')
@@ -207,6 +215,19 @@ class TestProvision(UpkeepTestCase):
         self.assertIn("failed at 'Installing docker.io' after 0", str(error))
         self.assertIn('disk full', str(error))
         self.assertIn('docker machine provision web1', error.hint)
+
+    def test_pinned_key_stays(self):
+        """Who rebuilds the server and forgets its user gets nothing."""
+        del self.metadata()['docker-machine:ssh-user']
+        other = sshserver.new_key()[1].get_base64()
+        self.fake.console = workbench.CONSOLE.replace(
+            workbench.ED25519, f'ssh-ed25519 {other}'
+        )
+        self.engine_failure = engine.EngineRefused('None listens')
+        self.assertTrue(self.provision())
+        _, _, login, keys = self.guest.logins[-1]
+        self.assertEqual('debian', login.user)
+        self.assertEqual((workbench.ED25519,), keys)
 
     def test_another_address(self):
         (server,) = self.fake.things['servers'].values()
