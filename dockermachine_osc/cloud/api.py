@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
@@ -27,7 +26,7 @@ from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from openstack.connection import Connection
     from openstack.network.v2.floating_ip import FloatingIP
@@ -110,13 +109,11 @@ class Cloud:
 
     def server_named(self, name: str) -> str:
         """Give the id of any server of that name, ours or not; '' if none."""
-        with failures.step(f'look for server {name}'):
-            # Nova takes the name for a regular expression.
-            pattern = re.sub(r'([][(){}.*+?^$|\\])', r'\\\1', name)
-            found = self._connection.compute.servers(
-                details=False, name=pattern
-            )
-            return next((s.id for s in found if s.name == name), '')
+        return next((s.id for s in self.servers_named(name)), '')
+
+    def servers_named(self, name: str) -> list[MachineServer]:
+        """List the servers of exactly that name, machines or not."""
+        return servers.named(self._connection, name)
 
     def server(self, server_id: str) -> MachineServer | None:
         """Read one server; None if it is gone."""
@@ -222,9 +219,20 @@ class Cloud:
             self._connection, request, plan, port_ids, record, user_data
         )
 
-    def wait_active(self, server_id: str, deadline: Deadline) -> MachineServer:
-        """Wait until a server is ACTIVE; its fault if it is in ERROR."""
-        return servers.wait_active(self._connection, server_id, deadline)
+    def wait_active(
+        self,
+        server_id: str,
+        name: str,
+        deadline: Deadline,
+        meet: Callable[[Sequence[MachineServer]], None],
+    ) -> MachineServer:
+        """Wait until a server is ACTIVE; its fault if it is in ERROR.
+
+        :param meet: is told at each look of all servers of that name.
+        """
+        return servers.wait_active(
+            self._connection, server_id, name, deadline, meet
+        )
 
     def write_record(self, server_id: str, record: Record) -> None:
         """Add the record's items to a server's metadata."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
@@ -186,15 +187,51 @@ def watch(
         yield server
 
 
+def named(connection: Connection, name: str) -> list[MachineServer]:
+    """List the servers of exactly that name, machines or not."""
+    # Nova takes the name for a regular expression.
+    pattern = re.sub(r'([][(){}.*+?^$|\\])', r'\\\1', name)
+    with failures.step(f'look for server {name}'):
+        found = connection.compute.servers(details=True, name=pattern)
+        return [from_sdk(s) for s in found if s.name == name]
+
+
+def _watch_among(
+    connection: Connection,
+    server_id: str,
+    name: str,
+    deadline: Deadline,
+    meet: Callable[[Sequence[MachineServer]], None],
+) -> Iterator[MachineServer | None]:
+    """Do as watch does, and have a look at the others of its name."""
+    for _ in deadline.polls():
+        try:
+            same = named(connection, name)
+            ours = [s for s in same if s.id == server_id]
+            server = ours[0] if ours else get(connection, server_id)
+        except failures.ApiError as error:
+            if not error.passing:
+                raise
+            continue
+        meet(same)
+        yield server
+
+
 def wait_active(
-    connection: Connection, server_id: str, deadline: Deadline
+    connection: Connection,
+    server_id: str,
+    name: str,
+    deadline: Deadline,
+    meet: Callable[[Sequence[MachineServer]], None],
 ) -> MachineServer:
     """Wait until Nova says ACTIVE.
 
+    :param meet: is told at each look of all servers of that name, and raises
+        if that ends the wait.
     :raises CloudFailure: at once when Nova says ERROR, with its fault.
     :raises DeadlineExceeded: if it takes longer than the deadline.
     """
-    for server in watch(connection, server_id, deadline):
+    for server in _watch_among(connection, server_id, name, deadline, meet):
         if server is None:
             raise errors.CloudFailure(
                 'The server disappeared while it was being built: somebody '

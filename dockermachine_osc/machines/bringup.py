@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
-from dockermachine_osc.machines import errand
+from dockermachine_osc.machines import errand, rivalry
 from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
@@ -30,12 +32,19 @@ def bring_up(
     """Wait for the server, hand over the secrets, prove the engine.
 
     :raises CloudFailure: if Nova cannot build the server.
+    :raises NameTaken: if somebody else creates that name, and goes on.
     :raises HostFailure: if SSH does not let us in.
     :raises EngineFailure: if the engine cannot be set up or proven.
     :raises DeadlineExceeded: if a step takes too long.
     """
     steps.begin('Waiting for the server to become active')
-    server = cloud.wait_active(draft.server_id, deadline)
+    name = draft.request.name
+    cloud.wait_active(
+        draft.server_id,
+        name,
+        deadline,
+        functools.partial(rivalry.give_way, draft.server_id),
+    )
     steps.begin("Waiting for the host's keys on the console")
     facts = _learn(cloud, draft, deadline)
     steps.begin('Waiting for SSH')
@@ -61,8 +70,9 @@ def bring_up(
         host_key=done.key_line,
         engine_version=version,
     )
+    server = rivalry.settle(cloud, draft.server_id, name, deadline, steps)
     cloud.write_record(server.id, draft.record)
-    return cloud.server(server.id) or server
+    return dataclasses.replace(server, record=draft.record)
 
 
 def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:

@@ -327,8 +327,11 @@ def _take_back(
     if not drafts:
         return 'Nothing was made.'
     draft, deadline = drafts[0], Deadline(REMOVAL_TIMEOUT)
+    gone = ''
     try:
         server = _find(cloud, draft)
+        if draft.server_id and not server:
+            gone = 'Somebody else has deleted its server meanwhile. '
         removed = removal.remove_from_cloud(
             cloud, draft.machine_id, server, deadline
         )
@@ -341,7 +344,8 @@ def _take_back(
             f'To remove the rest: {finish}'
         )
     removal.remove_locally(draft.folder, contexts, draft.machine_id, steps)
-    return f'Removed again: {", ".join(removed) or "nothing was made yet"}.'
+    said = ', '.join(removed) or 'nothing was left'
+    return f'{gone}Removed again: {said}.'
 
 
 def _mark_kept(cloud: Cloud, drafts: list[Draft]) -> None:

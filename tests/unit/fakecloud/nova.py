@@ -105,6 +105,11 @@ class Nova:
         servers = list(self.things['servers'].values())
         if name := query.get('name'):
             servers = [s for s in servers if re.search(name[0], s['name'])]
+            # Time passes for those that are waited for.
+            for server in servers:
+                self._advance(server)
+            there = self.things['servers']
+            servers = [s for s in servers if s['id'] in there]
         if tags := query.get('tags'):
             wanted = set(tags[0].split(','))
             servers = [s for s in servers if wanted <= {*s['tags']}]
