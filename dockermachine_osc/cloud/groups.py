@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from openstack import exceptions as sdk_exceptions
 
 from dockermachine_osc.cloud import failures, patience
+from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -34,6 +35,8 @@ NAME_PREFIX = 'docker-machine-'
 #: Marks the groups that are ours to delete; a name alone could be anyone's.
 DESCRIPTION_PREFIX = 'Made and removed by openstack docker machine: '
 _CONFLICT, _GONE = 409, 404
+#: Seconds.
+_NEUTRON_LETS_GO = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,11 +220,15 @@ def _source(rule: SecurityGroupRule) -> str:
 
 def unused(connection: Connection) -> list[SecurityGroup]:
     """List this project's groups of ours that no port uses."""
+    used = _used(connection)
+    return [g for g in _ours(connection) if g.id not in used]
+
+
+def _used(connection: Connection) -> set[str]:
     project_id = connection.current_project_id
     with failures.step('list the ports of security groups'):
         ports = connection.network.ports(project_id=project_id)
-        used = {g for p in ports for g in p.security_group_ids or ()}
-    return [g for g in _ours(connection) if g.id not in used]
+        return {g for p in ports for g in p.security_group_ids or ()}
 
 
 def remove_unused(connection: Connection) -> list[str]:
@@ -234,8 +241,21 @@ def remove_unused(connection: Connection) -> list[str]:
 
 
 def remove(connection: Connection, group_ids: Iterable[str]) -> list[str]:
-    """Delete groups, unless a port uses them; give the ids of those gone."""
-    return [g for g in group_ids if _delete(connection, g)]
+    """Delete groups, unless a port uses them; give the ids of those gone.
+
+    One that no port uses any more, and is refused all the same, is tried
+    again for some seconds.
+    """
+    left, gone = list(group_ids), []
+    for _ in Deadline(_NEUTRON_LETS_GO).polls():
+        answers = {g: _delete(connection, g) for g in left}
+        gone += [g for g, status in answers.items() if not status]
+        left = [g for g, status in answers.items() if status == _CONFLICT]
+        used = _used(connection) if left else set()
+        left = [g for g in left if g not in used]
+        if not left:
+            break
+    return gone
 
 
 def _ours(connection: Connection) -> list[SecurityGroup]:
@@ -246,14 +266,15 @@ def _ours(connection: Connection) -> list[SecurityGroup]:
         return [g for g in found if is_ours(g)]
 
 
-def _delete(connection: Connection, group_id: str) -> bool:
+def _delete(connection: Connection, group_id: str) -> int:
+    """Delete a group; give 0, or the status with which that was refused."""
     try:
         with failures.step(f'delete security group {group_id}'):
             connection.network.delete_security_group(
                 group_id, ignore_missing=False
             )
     except failures.ApiError as error:
-        if error.status in (_CONFLICT, _GONE):
-            return False
-        raise
-    return True
+        if error.status not in (_CONFLICT, _GONE):
+            raise
+        return error.status
+    return 0

@@ -27,7 +27,7 @@ _SILENCE = 60.0
 _TRIES = 4
 #: Seconds that a Retry-After is heeded at most: users wait for this.
 _LONGEST_PAUSE = 20.0
-_TOO_MANY = 429
+_UNKNOWN, _TOO_MANY = 401, 429
 #: An answer from the service itself: it has done with the request. Of a
 #: gateway's (502, 504) and of silence nobody can tell.
 _ANSWERED = (500, 503)
@@ -101,12 +101,27 @@ def _seen(find: Callable[[], _Made | None]) -> _Made | None:
 
 def repeated(call: Callable[[], object]) -> None:
     """Do what does no harm when done twice, though HTTP cannot know that."""
-    patience = Deadline(_REPEATED_FOR)
-    for _ in patience.polls(first=0.3, factor=2):
+    for _ in Deadline(_REPEATED_FOR).polls(first=0.3, factor=2):
         try:
             call()
         except ApiError as error:
-            if not error.passing or not patience.remaining:
+            if not error.passing:
                 raise
         else:
             return
+    # One silence alone lasts longer than that, and is no reason to give up.
+    call()
+
+
+def known_again(ask: Callable[[], _Made]) -> _Made:
+    """Ask again if the token has expired while others were asking, too.
+
+    keystoneauth asks Keystone for a new one only for whoever is told first;
+    the others find the old one forgotten already, and fail.
+    """
+    try:
+        return ask()
+    except ApiError as error:
+        if error.status != _UNKNOWN:
+            raise
+    return ask()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import disks, failures, groups
+from dockermachine_osc.cloud import disks, failures, groups, patience
 
 if TYPE_CHECKING:
     from openstack.block_storage.v3.limits import (
@@ -112,8 +112,11 @@ def _ask(services: Iterable[Mapping[str, _Question]]) -> dict[str, Any]:
 
         def ask_service(questions: Mapping[str, _Question]) -> dict[str, Any]:
             (first, question), *others = questions.items()
-            answers = {first: question()}
-            waiting = {key: pool.submit(ask) for key, ask in others}
+            answers = {first: patience.known_again(question)}
+            waiting = {
+                key: pool.submit(patience.known_again, ask)
+                for key, ask in others
+            }
             answers.update({k: f.result() for k, f in waiting.items()})
             return answers
 
@@ -241,8 +244,8 @@ def _images(connection: Connection, wanted: str) -> tuple[Image, ...]:
 
     All are what the error message offers instead of one that is not there.
     """
-    images: ImageProxy = connection.image  # type: ignore[assignment]
     with failures.step('list images'):
+        images: ImageProxy = connection.image  # type: ignore[assignment]
         found: tuple[Image, ...] = ()
         if _UUID.fullmatch(wanted):
             image = images.find_image(wanted, ignore_missing=True)

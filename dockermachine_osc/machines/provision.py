@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, store
+from dockermachine_osc import engine, errors, interrupts, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.machines import access, errand, moving
 from dockermachine_osc.record import READY
@@ -81,7 +81,9 @@ def make_ready(
     steps.begin('Waiting for the engine')
     version = way_in.prove(record, folder, done.outcome, deadline)
     record = record.replace(state=READY, engine_version=version)
-    cloud.write_record(server.id, record)
+    # Else it may arrive after an adopt that was interrupted is taken back.
+    with interrupts.held():
+        cloud.write_record(server.id, record)
     return dataclasses.replace(server, record=record)
 
 

@@ -39,7 +39,9 @@ class Adopting:
         return 202, None
 
     def _join(self, groups, group, server):
-        groups.append(group)
+        # Neutron makes a set of what Nova gives it.
+        if group not in groups:
+            groups.append(group)
 
     def _part(self, groups, group, server):
         if group not in groups:

@@ -71,7 +71,7 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
         mocker = requests_mock.Mocker()
         mocker.start()
         self.addCleanup(mocker.stop)
-        mocker.add_matcher(self._serve)
+        mocker.add_matcher(self.serve)
 
     def connect(self):
         """Log in, as a member of the project."""
@@ -212,7 +212,8 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
 
     # --------------------------------------------------------- answering
 
-    def _serve(self, request):
+    def serve(self, request):
+        """Answer as a matcher of requests-mock."""
         url = urllib.parse.urlsplit(request.url)
         service = _SERVICES[url.hostname]
         line = f'{request.method} {service} {url.path}'

@@ -38,6 +38,14 @@ class TestDelete(workbench.MachinesTestCase):
         looks = [r for r in self.fake.log if r.endswith(server.id)]
         self.assertEqual(3, len(looks), looks)
 
+    def test_group_that_neutron_holds_on_to(self):
+        """It says "in use" of what no port uses any more."""
+        self.create()
+        pattern = 'DELETE network /v2.0/security-groups/'
+        self.fake.refuse(pattern, 409, 'In use')
+        self.assertTrue(self.delete())
+        self.assertHolds(self.before)
+
     def test_gone_already(self):
         self.create()
         self.delete()
