@@ -289,9 +289,9 @@ class Host:
                     'Give it longer with --timeout',
                 ) from error
             except (paramiko.SSHException, OSError, EOFError) as error:
-                raise _lost(alive, str(error) or 'it was closed') from error
+                raise _lost(alive, f': {error}') from error
         if status < 0:
-            raise _lost(alive, 'or the command on the host was killed')
+            raise _lost(alive, ', or the command on the host was killed')
         return talk.result(status)
 
     def _transport(self) -> paramiko.Transport:
@@ -303,8 +303,8 @@ class Host:
 
 def _lost(alive: pulse.Pulse, how: str) -> ConnectionLost:
     if alive.lost:
-        how = f'nothing came from the host any more for {pulse.PATIENCE:g} s'
-    return ConnectionLost(f'The SSH connection broke: {how}')
+        how = f': nothing came from the host any more for {pulse.PATIENCE:g} s'
+    return ConnectionLost(f'The SSH connection broke{how}')
 
 
 class _Talk:

@@ -16,7 +16,11 @@ from dockermachine_osc.engine.client import (
     read_facts,
     wait_ready,
 )
-from dockermachine_osc.engine.console import ConsoleFacts, read_console
+from dockermachine_osc.engine.console import (
+    ConsoleFacts,
+    console_end,
+    read_console,
+)
 from dockermachine_osc.engine.handover import (
     EXIT_CONFLICT,
     EXIT_INSTALL,
@@ -79,6 +83,7 @@ __all__ = [
     'Told',
     'ask',
     'configure',
+    'console_end',
     'findings',
     'further_files',
     'handover',

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import http.client
 import json
 import pathlib
@@ -25,6 +26,11 @@ _TEXT = re.compile(r'[ -~]{1,100}')
 # and the longest pause between two tries, in seconds.
 _TRY = 3.0
 _PAUSES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+# X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED,
+# X509_STORE_CTX_get_error(3).
+_DATES = {9: 'is not valid yet', 10: 'has expired'}
 
 
 class EngineUnreachable(errors.EngineFailure):
@@ -201,6 +207,8 @@ def _classified(error: Exception, where: str) -> errors.EngineFailure:
 
 def _tls_failure(error: ssl.SSLError, where: str) -> errors.EngineFailure:
     if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in _DATES:
+            return _not_valid_now(_DATES[error.verify_code], where)
         return EngineUntrusted(
             f'The certificate at {where} is not the one of this machine: '
             f'{error.verify_message}.'
@@ -210,9 +218,21 @@ def _tls_failure(error: ssl.SSLError, where: str) -> errors.EngineFailure:
     reason = (error.reason or str(error)).lower().replace('_', ' ')
     if 'alert' in reason and re.search('cert|unknown ca|denied', reason):
         return ClientRefused(
-            f'The engine at {where} refuses our certificate ({reason}).'
+            f'The engine at {where} refuses our certificate ({reason}).',
+            'By its clock it may not be valid: openstack docker machine '
+            'check compares the clocks; cert renew makes another',
         )
     return AnswerUnknown(f'{where} does not speak TLS as we do ({reason}).')
+
+
+def _not_valid_now(problem: str, where: str) -> EngineUntrusted:
+    now = datetime.datetime.now(datetime.UTC)
+    return EngineUntrusted(
+        f'The certificate at {where} {problem}, by the clock here: '
+        f'{now:%Y-%m-%d %H:%M} UTC.',
+        'If that is not the time, set this clock. Else: openstack docker '
+        'machine cert renew',
+    )
 
 
 def _unreachable(error: OSError, where: str) -> EngineUnreachable:

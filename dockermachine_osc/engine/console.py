@@ -14,6 +14,7 @@ import re
 
 _MAX_TEXT = 1 << 20
 _MAX_LINE = 4096
+_MAX_END = 12
 _BEGIN = '-----BEGIN SSH HOST KEY KEYS-----'
 _END = '-----END SSH HOST KEY KEYS-----'
 _KEY_TYPES = (
@@ -47,10 +48,7 @@ class ConsoleFacts:
 
 def read_console(text: str, machine_id: str) -> ConsoleFacts:
     """Read the console log of the server of that machine id."""
-    lines = [
-        _CONTROL.sub('', line)[:_MAX_LINE].strip()
-        for line in re.split(r'[\r\n]+', text[-_MAX_TEXT:])
-    ]
+    lines = _lines(text)
     said = _our_lines(lines, machine_id)
     logins = {user for user in said['login'] if _USER.fullmatch(user)}
     keys = _block_keys(lines) + said['hostkey']
@@ -60,6 +58,19 @@ def read_console(text: str, machine_id: str) -> ConsoleFacts:
         installed=_printable(said['installed']),
         failure=_printable(said['failed']),
     )
+
+
+def console_end(text: str) -> tuple[str, ...]:
+    """Give the last lines of a console, fit for a terminal."""
+    lines = [_printable([line]) for line in _lines(text)]
+    return tuple(line for line in lines if line)[-_MAX_END:]
+
+
+def _lines(text: str) -> list[str]:
+    return [
+        _CONTROL.sub('', line)[:_MAX_LINE].strip()
+        for line in re.split(r'[\r\n]+', text[-_MAX_TEXT:])
+    ]
 
 
 def _our_lines(lines: list[str], machine_id: str) -> dict[str, list[str]]:

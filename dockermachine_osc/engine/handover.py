@@ -7,6 +7,7 @@ import dataclasses
 import io
 import re
 import tarfile
+import time
 from collections.abc import Iterable, Mapping
 
 from dockermachine_osc import errors
@@ -37,8 +38,8 @@ _CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f]')
 # What runs as root; it never exits with 1, which is sudo's own. Secrets come
 # on stdin and touch no disk on their way.
 _ROOT = (
-    'umask 077; d=$(mktemp -d /run/docker-machine.XXXXXX) && '
-    'tar -xf - -C "$d" || {{ rm -rf "$d"; exit {exit_staging}; }}; '
+    'umask 077; {{ d=$(mktemp -d /run/docker-machine.XXXXXX) && '
+    'tar -xf - -C "$d"; }} 2>&1 || {{ rm -rf "$d"; exit {exit_staging}; }}; '
     '{then}'
 )
 # These take the directory away themselves, even if they are killed.
@@ -103,6 +104,8 @@ def handover(
     :param wait: seconds that an installation may take.
     """
     files = _script_and(settings) | dict(goods)
+    # By which the host sees whether its clock is right.
+    files['now'] = f'{time.time():.0f}\n'.encode()
     return _parcel(_WORK.format(verb='serve', wait=int(wait)), files)
 
 
@@ -348,7 +351,8 @@ def _failure(exit_code: int, said: dict[str, list[str]]) -> SetupFailed:
     elif exit_code == EXIT_NO_COMMAND and not cause:
         cause = 'A program that the set-up needs is missing (sudo?).'
     elif exit_code == EXIT_STAGING and not cause:
-        cause = 'The host cannot unpack what it is handed (is tar there?).'
+        why = _not_ours(said) or 'is tar there?'
+        cause = f'The host cannot unpack what it is handed: {why}'
     elif not cause and (words := _not_ours(said)):
         # As of cloud-init's root: Please login as the user "debian".
         cause = f'The host did not let the set-up run: {words}'

@@ -84,6 +84,7 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
     from dockermachine_osc import host
 
     facts = engine.read_console('', draft.machine_id)
+    text: str | None = ''
     for _ in deadline.polls(first=0.3):
         text = cloud.console(draft.server_id)
         if text is None:
@@ -97,12 +98,25 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
         silent = deadline.elapsed > CONSOLE_PATIENCE
         if silent and not host.probe(draft.record.address, _ssh_port(draft)):
             return facts
-    raise deadline.exceeded(
+    raise _never_learned(draft, text or '', deadline)
+
+
+def _never_learned(
+    draft: Draft, text: str, deadline: Deadline
+) -> errors.DeadlineExceeded:
+    error = deadline.exceeded(
         'The server is ACTIVE, but neither its console showed the keys of '
         f'SSH nor did SSH at {draft.record.address} answer',
-        'Has the image cloud-init? See the console: openstack console log '
-        f'show {draft.request.name} (create with --keep-on-failure)',
+        'Has the image cloud-init, and do your user data end? The whole '
+        f'console: openstack console log show {draft.request.name} (create '
+        'with --keep-on-failure)',
     )
+    end = engine.console_end(text)
+    ends = 'The console is empty.' if not end else 'The console ends with:'
+    error.message = '\n'.join(
+        (error.message, ends, *(f'  | {x}' for x in end))
+    )
+    return error
 
 
 def _ssh_port(draft: Draft) -> int:

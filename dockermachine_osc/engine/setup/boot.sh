@@ -31,7 +31,7 @@ early() {
 # What an image made from another machine brought along goes.
 begin() {
     rm -f "$HOME_DIR"/*.pem "$HOME_DIR/applied" "$ROOT$DROPIN" \
-        "$HOME_DIR/options" "$HOME_DIR/environment"
+        "$HOME_DIR/options" "$HOME_DIR/environment" "$HOME_DIR/installing"
     mkdir -p "$RUN_DIR"
     if [ "$source" = none ]; then
         # The engine belongs to the user's own data until we are called.
@@ -139,6 +139,7 @@ install_from_boot() {
         await_handover
         return
     fi
+    later_tries=1
     if install_once; then
         console "installed $(engine_version)"
     else

@@ -59,7 +59,7 @@ fail() {
 # Log text on stdin, without what could move the cursor of a terminal.
 clean() { tr -d '\000-\010\013-\037\177'; }
 
-tail_of() { clean | tail -n 25 | sed 's/^/tail /'; }
+tail_of() { clean | uniq | tail -n 25 | sed 's/^/tail /'; }
 
 # The clock may be set while a host boots; this one only goes on.
 uptime_seconds() {

@@ -121,136 +121,9 @@ unsupported() {
         'use an image with Docker inside, or --engine-source with the URL of an install script'
 }
 
-apt_conf=''
-
-# The host's own setting of apt would win over the environment.
-proxies_to_install() {
-    use_proxies
-    [ -n "${http_proxy:-}${https_proxy:-}" ] || return 0
-    apt_conf=$RUN_DIR/apt.conf
-    (
-        umask 077
-        {
-            say "Acquire::http::Proxy \"${http_proxy:-}\";"
-            say "Acquire::https::Proxy \"${https_proxy:-}\";"
-        } >"$apt_conf"
-    )
-}
-
-# Seconds to wait for another one who installs.
-patience=300
-
-apt() {
-    DEBIAN_FRONTEND=noninteractive APT_LISTCHANGES_FRONTEND=none \
-        NEEDRESTART_SUSPEND=1 apt-get -q ${apt_conf:+-c "$apt_conf"} \
-        -o DPkg::Lock::Timeout="$patience" -o Dpkg::Use-Pty=0 \
-        -o Dpkg::Options::=--force-confold \
-        -o Dpkg::Options::=--force-unsafe-io \
-        -o Acquire::Languages=none -o Acquire::Retries=1 \
-        -o APT::Install-Recommends=false "$@" </dev/null
-}
-
-apt_install() {
-    # A reboot may have come in between.
-    [ -z "$(ls -A "$ROOT/var/lib/dpkg/updates" 2>/dev/null)" ] ||
-        dpkg --configure -a
-    step 'fetching the lists of packages'
-    apt_update
-    packages=$(apt_packages)
-    if [ -n "$version" ]; then
-        packages=$(apt_pin "$packages") || apt_no_version
-    fi
-    step "installing ${packages%% *}"
-    apt_list >"$RUN_DIR/packages"
-    # shellcheck disable=SC2086 # a list of words
-    apt install -y $packages || fail "$EX_INSTALL" "$(apt_cause)"
-    brought apt "$(apt_list | grep -vxF -f "$RUN_DIR/packages" | tr '\n' ' ')"
-}
-
-apt_list() {
-    dpkg-query -W -f '${db:Status-Status} ${Package}\n' |
-        sed -n 's/^installed //p'
-}
-
-# brought METHOD PACKAGES: what `leave` may remove again.
-brought() { say "$1 $2" >"$HOME_DIR/installed"; }
-
-# The lock of the lists is the one that apt-get does not wait for.
-apt_update() {
-    tries=0
-    until apt update; do
-        tries=$((tries + 1))
-        if [ "$tries" -ge "$patience" ] ||
-            ! tail -n 3 "$LOG" | grep -q 'Could not get lock'; then
-            fail "$EX_INSTALL" "$(apt_cause)"
-        fi
-        sleep 1
-    done
-}
-
-apt_packages() {
-    packages='docker.io iptables ca-certificates'
-    # Debian 13 has the docker command in a package of its own.
-    [ -z "$(apt_versions docker-cli)" ] || packages="$packages docker-cli"
-    # Without the parser the engine cannot load its default profile, and says
-    # so at every `docker run`.
-    enabled=$ROOT/sys/module/apparmor/parameters/enabled
-    if [ "$(cat "$enabled" 2>/dev/null)" = Y ] &&
-        ! command -v apparmor_parser >/dev/null; then
-        packages="$packages apparmor"
-    fi
-    say "$packages"
-}
-
-# Newest first.
-apt_versions() {
-    apt-cache madison "$1" 2>/dev/null | sed 's/^[^|]*| *\([^ |]*\).*/\1/'
-}
-
-# apt_pin PACKAGES: the same, the engine's own ones with the wanted version.
-apt_pin() {
-    pinned=''
-    for package in $1; do
-        case $package in
-        docker.io | docker-cli)
-            found=$(apt_candidate "$package")
-            [ -n "$found" ] || return 1
-            package=$package=$found
-            ;;
-        esac
-        pinned="$pinned $package"
-    done
-    say "${pinned# }"
-}
-
-# The very version that was asked for, else the newest that begins with it.
-apt_candidate() {
-    newest=''
-    for candidate in $(apt_versions "$1"); do
-        [ "$candidate" != "$version" ] || { say "$candidate" && return; }
-        [ -n "$newest" ] || ! matches "${candidate#*:}" "$version" ||
-            newest=$candidate
-    done
-    say "$newest"
-}
-
-apt_no_version() {
-    there=$(apt_versions docker.io | sort -u | tr '\n' ' ')
-    fail "$EX_INSTALL" \
-        "there is no docker.io $version for this host, only: ${there% }" \
-        'leave --engine-version out, or use --engine-source docker'
-}
-
-# What went wrong first: a failed download says more than what follows it.
-apt_cause() {
-    cause=$(sed -n 's/^W: Failed to fetch //p; s/^E: //p' "$LOG" |
-        grep -v '^Unable to locate\|^Package .* has no' | head -n 1)
-    [ -n "$cause" ] || cause=$(sed -n 's/^E: //p' "$LOG" | head -n 1)
-    say "apt-get: ${cause:-ended with an error}"
-}
-
 dnf_install() {
     step 'installing moby-engine'
+    begin_to_change
     dnf -y -q --setopt=install_weak_deps=False install \
         "moby-engine${version:+-$version*}" ||
         fail "$EX_INSTALL" "dnf: $(last_line)"
@@ -269,6 +142,7 @@ zypper_install() {
             'zypper search -s --match-exact docker lists what there is'
     fi
     step "installing $package"
+    begin_to_change
     zypper --non-interactive install --no-recommends "$package" ||
         fail "$EX_INSTALL" "zypper: $(last_line)" \
             'on SLES the Containers module has to be active (SUSEConnect)'
@@ -292,7 +166,7 @@ run_script() {
     script=$RUN_DIR/script
     step "fetching $url"
     fetch "$url" "$script" ||
-        fail "$EX_INSTALL" "$url cannot be fetched: $(last_line)"
+        fail "$EX_INSTALL" "$url cannot be fetched: $(last_line)" "$(way_out)"
     # Whatever stands between may have answered with a page of its own.
     [ "$(head -c 2 "$script" | tr -d '\000')" = '#!' ] ||
         fail "$EX_INSTALL" "$url is not a script"
@@ -301,11 +175,13 @@ run_script() {
         set -- --version "$version"
     fi
     step "running $url"
+    begin_to_change
     if [ -n "$other_id" ]; then
         run_as_other "$@"
     else
         VERSION=$version sh "$script" "$@" </dev/null
-    fi || fail "$EX_INSTALL" "$url: $(last_line)"
+    fi || fail "$EX_INSTALL" "$url ended with exit code $?: $(last_line)" \
+        "$(hint_of_log)"
     require_version
 }
 
@@ -322,18 +198,45 @@ run_as_other() {
 
 fetch() {
     if command -v curl >/dev/null; then
-        curl -fsSL --retry 2 --connect-timeout 20 -o "$2" "$1"
+        curl -fsSL --retry 2 --connect-timeout 10 --speed-limit 1 \
+            --speed-time 20 --retry-max-time 60 -o "$2" "$1"
     elif command -v wget >/dev/null; then
-        wget -nv -T 60 -t 3 -O "$2" "$1"
+        wget -nv -T 20 -t 3 -O "$2" "$1"
     else # cloud-init has brought Python along
         python3 -c 'import shutil, sys, urllib.request
-answer = urllib.request.urlopen(sys.argv[1], timeout=60)
+answer = urllib.request.urlopen(sys.argv[1], timeout=20)
 shutil.copyfileobj(answer, open(sys.argv[2], "wb"))' "$1" "$2"
     fi
 }
 
 last_line() {
     clean <"$LOG" | grep -v '^ *$\|^step ' | tail -n 1 | cut -c 1-200
+}
+
+# The way out of what the log tells, if it is one of the common causes.
+hint_of_log() {
+    if grep -q 'No space left on device\|enough free space' "$LOG"; then
+        say "$FULL"
+    elif grep -q 'Could not get lock' "$LOG"; then
+        say 'another one installs there, as unattended-upgrades does at boot; when it is done, try again'
+    elif grep -q 'is not valid yet\|is expired' "$LOG"; then
+        say 'the clock of the host may be wrong: date shows it'
+    fi
+}
+
+FULL='df -h on the host shows which disk is full; a larger --flavor or --boot-from-volume has more room'
+
+# On the disk until all is installed: what was cut off is there, and does not
+# work.
+begin_to_change() { : >"$HOME_DIR/installing"; }
+
+# Whether the engine is here, and all of it.
+engine_whole() {
+    engine_present || return 1
+    [ -e "$HOME_DIR/installing" ] || return 0
+    # Somebody may have mended it by hand.
+    command -v dpkg >/dev/null && [ -z "$(dpkg --audit 2>&1)" ] &&
+        rm -f "$HOME_DIR/installing"
 }
 
 # Install if need be and leave what came of it for `serve`. Whoever comes
@@ -344,17 +247,26 @@ install_once() {
     ! command -v flock >/dev/null || flock 9
     if [ ! -e "$RUN_DIR/result" ]; then
         : >"$LOG"
-        # What installers create is for everybody to read, and no child may
-        # keep the lock: the engine itself could be one.
-        (
-            umask 022
-            proxies_to_install
-            if engine_present; then require_version; else install_engine; fi
-        ) >"$LOG" 2>&1 9>&-
+        (install_logged) &
+        say "$!" >"$RUN_DIR/installer"
+        wait "$!"
         say "$?" >"$RUN_DIR/result.new"
         mv "$RUN_DIR/result.new" "$RUN_DIR/result"
     fi
     exec 9>&-
     read -r code <"$RUN_DIR/result"
     return "$code"
+}
+
+# What installers create is for everybody to read, and no child may keep the
+# lock: the engine itself could be one.
+install_logged() {
+    exec >"$LOG" 2>&1 9>&-
+    umask 022
+    # A name server that does not answer costs seconds, not minutes.
+    RES_OPTIONS='timeout:2 attempts:2'
+    export RES_OPTIONS
+    proxies_to_install
+    if engine_whole; then require_version; else install_engine; fi
+    rm -f "$HOME_DIR/installing"
 }

@@ -10,6 +10,7 @@ serve() {
     load_settings "$stage/settings"
     why=$("${access}_words")
     one_at_a_time
+    check_clock
     await_engine
     mount_data_disk
     check_unit
@@ -39,7 +40,7 @@ begin_stage() {
     why=''
     trap end_stage EXIT
     trap 'exit 129' HUP INT PIPE TERM
-    mkdir -p "$HOME_DIR" "$RUN_DIR"
+    mkdir -p "$HOME_DIR" "$RUN_DIR" || cannot_write "$HOME_DIR"
     chmod 700 "$HOME_DIR" "$RUN_DIR"
     choose_options
 }
@@ -66,7 +67,7 @@ await_engine() {
         await_result cloud-init
     elif [ "$source" = none ]; then
         await_user_data
-    elif engine_present; then
+    elif engine_whole; then
         require_version
     else
         hold_back
@@ -77,7 +78,9 @@ await_engine() {
 
 install_in_background() {
     rm -f "$RUN_DIR/result"
-    install_once </dev/null >/dev/null 2>&1 8>&- &
+    # Not redirected as a function: dash would keep what is replaced open, and
+    # whoever listens to us would wait for the installation to end.
+    (exec </dev/null >/dev/null 2>&1 8>&- && install_once) &
 }
 
 await_result() {
@@ -100,8 +103,6 @@ await_result() {
     [ "$code" = 0 ] || installation_failed
 }
 
-overdue='the host was not ready for its engine in time'
-
 # Called every tenth of a second; what costs a process waits for its turn.
 # Saying something ends us if nobody listens any more.
 in_time() {
@@ -111,12 +112,11 @@ in_time() {
     [ $((rounds % 20)) != 0 ] || say alive
     uptime_seconds
     [ "$now" -ge "$limit" ] || return 0
-    [ ! -e "$LOG" ] || grep -v '^step ' "$LOG" | tail_of
-    fail "$EX_TIMEOUT" "$overdue" \
-        'give it longer with --timeout'
+    out_of_time
 }
 
 SHOWN='^step \|^note '
+held_by=''
 
 show_steps() {
     [ -e "$LOG" ] || return 0
@@ -124,6 +124,10 @@ show_steps() {
     [ "$there" -le "$shown" ] ||
         grep "$SHOWN" "$LOG" | tail -n "$((there - shown))"
     shown=$there
+    holder=$(lock_holder)
+    [ "$holder" = "$held_by" ] || [ -z "$holder" ] ||
+        step "waiting for apt's lock, which $holder holds"
+
 }
 
 installation_failed() {
@@ -159,6 +163,9 @@ reload_if_need_be() {
 
 check_unit() {
     reload_if_need_be
+    [ "$(systemctl show -p LoadState --value docker.service)" != masked ] ||
+        fail "$EX_CONFLICT" 'docker.service is masked on this host' \
+            'systemctl unmask docker.service on the host lets it start again'
     take_command "$(unit_text | start_line)"
     [ -n "$command" ] || fail "$EX_CONFLICT" \
         'docker.service has no ExecStart' 'systemctl cat docker.service shows it'
@@ -215,9 +222,9 @@ take_over() {
             fail "$EX_USAGE" "$name is missing in what was handed over"
         ! same "$stage/$name" "$HOME_DIR/$name" || continue
         cat "$stage/$name" >"$HOME_DIR/$name.new" ||
-            fail "$EX_START" "$HOME_DIR/$name cannot be written"
+            cannot_write "$HOME_DIR/$name"
     done
-    take_options || fail "$EX_START" "$HOME_DIR/options cannot be written"
+    take_options || cannot_write "$HOME_DIR/options"
     for new in "$HOME_DIR"/*.new; do
         [ ! -e "$new" ] || mv -f "$new" "${new%.new}"
     done
@@ -249,7 +256,10 @@ derive() {
 write_dropin() {
     file=$ROOT$DROPIN
     written=no
-    dropin "$command" >"$RUN_DIR/dropin"
+    content=$(dropin "$command")
+    printf '%s' "${content:+$content$NEWLINE}" >"$RUN_DIR/dropin" &&
+        [ "$(cat "$RUN_DIR/dropin")" = "$content" ] ||
+        cannot_write "$RUN_DIR/dropin"
     if [ -s "$RUN_DIR/dropin" ]; then
         same "$RUN_DIR/dropin" "$file" || replace_dropin
     else
@@ -276,7 +286,8 @@ remove_dropin() {
 keep_dropin() {
     written=yes
     rm -f "$RUN_DIR/dropin.before"
-    [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before"
+    [ ! -e "$file" ] || cat "$file" >"$RUN_DIR/dropin.before" ||
+        cannot_write "$RUN_DIR/dropin.before"
 }
 
 replace_dropin() {
@@ -285,7 +296,7 @@ replace_dropin() {
         umask 022
         mkdir -p "${file%/*}" && cat "$RUN_DIR/dropin" >"$file.new" &&
             mv -f "$file.new" "$file"
-    ) || fail "$EX_START" "$file cannot be written"
+    ) || cannot_write "$file"
     systemctl daemon-reload
 }
 
@@ -336,13 +347,13 @@ restart_or_start() {
     case $state in
     active | activating | reloading)
         step "restarting the engine $why"
-        systemctl restart docker.service
+        in_bounds systemctl restart docker.service
         ;;
     *)
         step 'starting the engine'
         # Somebody may have knocked at the socket while it was held back.
         systemctl reset-failed docker.service docker.socket 2>/dev/null
-        systemctl start docker.service
+        in_bounds systemctl start docker.service
         ;;
     esac 2>"$RUN_DIR/systemctl" || start_with_socket || start_failed
 }
@@ -355,39 +366,6 @@ start_with_socket() {
     step 'starting docker.socket anew'
     systemctl stop docker.service docker.socket 2>/dev/null
     systemctl reset-failed docker.service docker.socket 2>/dev/null
-    systemctl start docker.socket docker.service 2>"$RUN_DIR/systemctl"
-}
-
-# An engine that ran before runs again as it did; its containers wait for it.
-start_failed() {
-    journal_of_last_try >"$RUN_DIR/journal"
-    [ -s "$RUN_DIR/journal" ] || cat "$RUN_DIR/systemctl" >"$RUN_DIR/journal"
-    tail_of <"$RUN_DIR/journal"
-    cause=$(cause_in "$RUN_DIR/journal")
-    if [ "$state" = active ] || [ -n "$configuring" ]; then
-        put_options_back
-        put_back
-    fi
-    if [ "$state" = active ]; then
-        ! systemctl restart docker.service 2>/dev/null ||
-            step 'the engine runs again as it did before'
-    fi
-    fail "$EX_START" \
-        "the engine does not run $why${cause:+: $cause}" \
-        'journalctl -u docker.service on the host has the whole story'
-}
-
-CAUSES='(failed to (start daemon|load listeners)|unable to configure|unknown( shorthand)? flag).*|Unit .* (masked|not found).*'
-
-cause_in() {
-    clean <"$1" | grep -oE "$CAUSES" | tail -n 1 | cut -c 1-200
-}
-
-# systemd may have made several tries.
-journal_of_last_try() {
-    # The engine's last words may still be on their way.
-    journalctl --sync 2>/dev/null
-    journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
-        2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
-            END { printf "%s", text }'
+    in_bounds systemctl start docker.socket docker.service \
+        2>"$RUN_DIR/systemctl"
 }

@@ -45,6 +45,8 @@ case "$*" in
         exit 1
     unit_files ;;
 'show -p NeedDaemonReload'*) echo no ;;
+'show -p LoadState'*)
+    if [ -e "$STATE/masked" ]; then echo masked; else echo loaded; fi ;;
 'show -p ExecStart'*) exec_start ;;
 'show -p ActiveState'*) cat "$STATE/active" ;;
 'is-active '*) [ "$(cat "$STATE/active")" = active ] ;;

@@ -2,6 +2,7 @@
 """Asking engines: real TLS servers on the loopback, good ones and others."""
 
 import contextlib
+import datetime
 import http.server
 import json
 import pathlib
@@ -136,6 +137,33 @@ class AskTest(ClientTestCase):
             engine.EngineUntrusted, there.port, address='127.0.0.2'
         )
         self.assertIn('127.0.0.2', text)
+
+    def dated(self, **dates):
+        """Have certificates made with other dates from now on."""
+        for name, delta in dates.items():
+            path = f'dockermachine_osc.pki.{name}'
+            self.useFixture(fixtures.MonkeyPatch(path, delta))
+
+    def test_certificate_of_tomorrow(self):
+        self.dated(CLOCK_SKEW=datetime.timedelta(days=-1))
+        text = self.fails(engine.EngineUntrusted, self.engine().port)
+        self.assertIn('is not valid yet, by the clock here: ', text)
+        self.assertIn('set this clock', text)
+
+    def test_certificate_of_yesterday(self):
+        self.dated(LEAF_LIFETIME=datetime.timedelta(seconds=-60))
+        text = self.fails(engine.EngineUntrusted, self.engine().port)
+        self.assertIn('has expired, by the clock here: ', text)
+        self.assertIn('cert renew', text)
+
+    def test_engine_whose_clock_is_behind(self):
+        """It does not take our certificate, as it is of tomorrow."""
+        there = self.engine()
+        self.dated(CLOCK_SKEW=datetime.timedelta(days=-1))
+        folder = self.client_folder(self.ca, self.ca)
+        text = self.fails(engine.ClientRefused, there.port, folder=folder)
+        self.assertIn('refuses our certificate', text)
+        self.assertIn('machine check compares the clocks', text)
 
     def test_certificate_of_another_ca(self):
         there = self.engine()

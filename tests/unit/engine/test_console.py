@@ -126,6 +126,15 @@ class ConsoleTest(base.BaseTestCase):
         self.assertTrue(failure.startswith('apt-get: no network'))
         self.assertLessEqual(len(failure), 200)
 
+    def test_end(self):
+        text = ''.join(f'line {n}\r\n\n' for n in range(99))
+        text += 'stuck\x1b[2J\u202e here\x07'
+        end = engine.console_end(text)
+        self.assertEqual('stuck here', end[-1])
+        self.assertEqual('line 98', end[-2])
+        self.assertEqual(12, len(end))
+        self.assertEqual((), engine.console_end('\n \r'))
+
     def test_endless_log(self):
         text = 'x' * (5 << 20) + ours('login debian') + '\n' * 1000
         self.assertEqual('debian', self.read(text).login)

@@ -77,10 +77,12 @@ class CommandTest(base.BaseTestCase):
         self.assertEqual(['setup', 'serve'], words[:2])
         self.assertEqual('30', words[3])
         self.assertEqual(
-            ['ca.pem', 'server-key.pem', 'server.pem', 'settings', 'setup.sh'],
+            ['ca.pem', 'now', 'server-key.pem', 'server.pem', 'settings'],
             lines[1:6],
         )
-        self.assertEqual(SECRET.decode().splitlines(), lines[6:])
+        self.assertEqual(
+            ['setup.sh', *SECRET.decode().splitlines()], lines[6:]
+        )
 
     def test_by_sudo(self):
         self.check(self.run_it())

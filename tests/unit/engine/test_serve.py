@@ -106,7 +106,9 @@ class DeriveTest(base.BaseTestCase):
         self.assertEqual(71, done.returncode)
 
 
-class ServeTest(base.BaseTestCase):
+class ServingTestCase(base.BaseTestCase):
+    """Hands over to a host of files."""
+
     def setUp(self):
         super().setUp()
         # The script looks whether the port listens; here we do it.
@@ -118,7 +120,7 @@ class ServeTest(base.BaseTestCase):
     def host(self, **kwargs):
         return self.useFixture(hostroot.HostRoot(**kwargs))
 
-    def stage(self, host, key='key', settings=None, leave_out=()):
+    def stage(self, host, key='key', settings=None, leave_out=(), now=''):
         stage = host.root / 'run/stage'
         stage.mkdir()
         settings = settings or self.settings
@@ -128,6 +130,7 @@ class ServeTest(base.BaseTestCase):
             ('ca.pem', 'ca'),
             ('server.pem', 'certificate'),
             ('server-key.pem', key),
+            ('now', now),
         ):
             (stage / name).write_text(text)
         for name in leave_out:
@@ -152,6 +155,8 @@ class ServeTest(base.BaseTestCase):
     def running(self, host):
         return (host.state / 'running').read_text()
 
+
+class ServeTest(ServingTestCase):
     def test_first_start(self):
         host = self.host(unit='debian')
         outcome = self.served(host)

@@ -126,6 +126,26 @@ class TestFailure(workbench.MachinesTestCase):
         self.assertTakenBack(['no apt'], error=errors.EngineFailure)
         self.assertEqual([], self.guest.logins)
 
+    def test_cloud_init_never_ends(self):
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'dockermachine_osc.host.probe', lambda *a: 'no answer'
+            )
+        )
+        for console, words in (
+            (
+                'booting\nA start job is running for cloud-init',
+                '  | A start job',
+            ),
+            ('', 'The console is empty.'),
+        ):
+            self.fake.console = console
+            self.assertTakenBack(
+                [words, 'neither its console', 'within 30 s'],
+                error=errors.DeadlineExceeded,
+                timeout=30,
+            )
+
     def test_closed_group(self):
         self.guest.failures['wait_open'] = errors.DeadlineExceeded('Silence')
         self.assertTakenBack(['Silence', 'has booted', 'opens tcp 22'])
