@@ -84,5 +84,9 @@ class StoreFailure(MachineError):
     """The local files of a machine cannot be read or written."""
 
 
+class Interrupted(MachineError):
+    """The user has given up while several machines were worked on."""
+
+
 class DeadlineExceeded(MachineError):
     """A step did not finish within the time that the user allowed."""

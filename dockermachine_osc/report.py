@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Protocol
+
+from dockermachine_osc import errors
 
 
 class Reporter(Protocol):
@@ -19,6 +22,9 @@ class Reporter(Protocol):
     def step(self, text: str) -> None:
         """Take what is being done now; it replaces the step before."""
 
+    def done(self) -> None:
+        """Take that nothing more is being done."""
+
 
 class Silence:
     """A reporter that keeps everything to itself."""
@@ -32,6 +38,9 @@ class Silence:
     def step(self, text: str) -> None:
         """Take a step."""
 
+    def done(self) -> None:
+        """Take the end."""
+
 
 class Named:
     """Says of which machine notes and warnings are."""
@@ -40,6 +49,7 @@ class Named:
         self._reporter = reporter
         self._name = name
         self.step = reporter.step
+        self.done = reporter.done
 
     def note(self, text: str) -> None:
         """Pass a note on."""
@@ -48,6 +58,29 @@ class Named:
     def warn(self, text: str) -> None:
         """Pass a warning on."""
         self._reporter.warn(f'{self._name}: {text}')
+
+
+class Stoppable:
+    """Lets no further step begin once the user has given up.
+
+    :param stop: is set when that happens.
+    """
+
+    def __init__(self, reporter: Reporter, stop: threading.Event) -> None:
+        self._reporter = reporter
+        self._stop = stop
+        self.note = reporter.note
+        self.warn = reporter.warn
+        self.done = reporter.done
+
+    def step(self, text: str) -> None:
+        """Pass a step on.
+
+        :raises Interrupted: instead.
+        """
+        if self._stop.is_set():
+            raise errors.Interrupted('Interrupted')
+        self._reporter.step(text)
 
 
 class Steps:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 
@@ -13,21 +14,20 @@ class Deadline:
     """The moment by which the whole of an operation has to be done.
 
     :param seconds: from now on.
+    :param stop: is set when the user gives up.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(
+        self, seconds: float, stop: threading.Event | None = None
+    ) -> None:
         self.seconds = seconds
+        self._stop = stop
         self._start = time.monotonic()
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._start
-
-    @property
-    def moment(self) -> float:
-        """When it is over, by time.monotonic()."""
-        return self._start + self.seconds
 
     @property
     def remaining(self) -> float:
@@ -49,9 +49,12 @@ class Deadline:
         :param first: seconds of the first pause.
         :param most: seconds that no pause exceeds; a real cloud's API is
             asked at most that often in the long run.
+        :raises Interrupted: if the user gives up.
         """
         pause = first
         while True:
+            if self._stop and self._stop.is_set():
+                raise errors.Interrupted('Interrupted')
             yield
             if not self.remaining:
                 return

@@ -85,11 +85,14 @@ class Cloud:
 
     # ------------------------------------------------------------- looking
 
-    def plan(self, request: CreateRequest) -> Plan:
-        """Decide what a create will use, without making anything."""
-        rules = plan.possible_rules(request)
-        found = survey.take(self._connection, request, rules)
-        return plan.make(request, found)
+    def plan(self, requests: Sequence[CreateRequest]) -> Plan:
+        """Decide what a create will use, without making anything.
+
+        :param requests: one or more that differ in nothing but the name.
+        """
+        rules = plan.possible_rules(requests[0])
+        found = survey.take(self._connection, requests, rules)
+        return plan.make(requests, found)
 
     def machines(
         self, *, name: str = '', status: str = '', tags: Sequence[str] = ()
@@ -143,8 +146,8 @@ class Cloud:
 
     def make_group(self, plan: Plan) -> str:
         """Make our group, if need be; give its id, '' if it is not used."""
-        if plan.rules is None:
-            return ''
+        if plan.rules is None or plan.group:
+            return plan.group
         return groups.ensure(self._connection, plan.rules, plan.known_groups)
 
     def make_port(
@@ -170,7 +173,7 @@ class Cloud:
                 # Whoever deleted the last machine took the group along.
                 if error.status != _GONE or not group or not tries_left:
                     raise
-                plan = dataclasses.replace(plan, known_groups=())
+                plan = dataclasses.replace(plan, known_groups=(), group='')
                 group = self.make_group(plan)
             else:
                 return made, group

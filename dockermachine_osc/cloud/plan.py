@@ -41,7 +41,8 @@ class Plan:
     ``main`` is the one of the ``interfaces`` that has the machine's address,
     which is of ``ip_version``. ``floating_ip`` is set if it exists already
     and stays the user's; ``external`` if one is to be made there; ``rules``
-    if a group of ours is to be used instead of ``named_groups``.
+    if a group of ours is to be used instead of ``named_groups``, and
+    ``group`` is its id where several machines share it from the first.
     """
 
     image: Choice[Image]
@@ -57,6 +58,7 @@ class Plan:
     login_user: str
     public_key: str
     server_group: str = ''
+    group: str = ''
 
     @property
     def port(self) -> Port | None:
@@ -104,12 +106,15 @@ def _note(label: str, choice: Choice[_R]) -> str:
     return f'{label}: {failures.plain(choice.resource.name)} ({choice.why})'
 
 
-def make(request: CreateRequest, survey: Survey) -> Plan:
+def make(requests: Sequence[CreateRequest], survey: Survey) -> Plan:
     """Decide everything and check the quota.
 
+    :param requests: one or more that differ in nothing but the name: one
+        plan serves them all.
     :raises InvalidRequest: and below, whatever cannot work or is not clear.
     """
-    _check_namesakes(request.name, survey)
+    request = requests[0]
+    _check_namesakes(survey)
     _check_zone(request.availability_zone, survey)
     image = choices.image(request.image, survey)
     disks.check(request, survey, image.resource)
@@ -142,7 +147,13 @@ def make(request: CreateRequest, survey: Survey) -> Plan:
         public_key=survey.keypair.public_key if survey.keypair else '',
         server_group=_server_group(request, survey),
     )
-    quota.check(survey, flavor.resource, _needs(plan), disks.sizes(request))
+    quota.check(
+        survey,
+        flavor.resource,
+        _needs(plan, len(requests)),
+        disks.sizes(request) * len(requests),
+        len(requests),
+    )
     return plan
 
 
@@ -222,11 +233,11 @@ def _check_cidrs(cidrs: Sequence[str], version: int) -> None:
     )
 
 
-def _needs(plan: Plan) -> dict[str, int]:
+def _needs(plan: Plan, machines: int) -> dict[str, int]:
     rules = None if plan.known_groups else plan.rules
     return {
-        'ports': sum(i.port is None for i in plan.interfaces),
-        'floating_ips': 1 if plan.external else 0,
+        'ports': machines * sum(i.port is None for i in plan.interfaces),
+        'floating_ips': machines if plan.external else 0,
         'security_groups': 1 if rules else 0,
         # Neutron itself adds one for each family that may go out.
         'security_group_rules': (
@@ -235,10 +246,11 @@ def _needs(plan: Plan) -> dict[str, int]:
     }
 
 
-def _check_namesakes(name: str, survey: Survey) -> None:
+def _check_namesakes(survey: Survey) -> None:
     if not survey.namesakes:
         return
     server = survey.namesakes[0]
+    name = failures.plain(server.name)
     if record.is_machine(server.metadata or {}):
         what, way_out = (
             'Machine',

@@ -24,34 +24,40 @@ def check(
     flavor: Flavor,
     network: dict[str, int],
     volumes: Sequence[int] = (),
+    machines: int = 1,
 ) -> None:
     """Raise QuotaExceeded naming every quota that has no room.
 
+    :param flavor: of each of the machines.
     :param network: how many of each of Neutron's resources are needed, by
         the names of openstacksdk's Quota: ports, floating_ips, ...
     :param volumes: the size of each, in GiB.
     """
     short = [
-        *_compute(survey.limits, flavor),
+        *_compute(survey.limits, flavor, machines),
         *_network(survey.quota, network),
         *_volumes(survey.volume_limits, volumes),
     ]
     if short:
+        what = f'these {machines} machines' if machines > 1 else 'this machine'
         raise errors.QuotaExceeded(
-            "The project's quota has no room for this machine:\n"
+            f"The project's quota has no room for {what}:\n"
             + '\n'.join(f'  {line}' for line in short),
             'Delete what is not needed, choose a smaller --flavor, or ask '
             'the operator for more',
         )
 
 
-def _compute(limits: AbsoluteLimits | None, flavor: Flavor) -> list[str]:
+def _compute(
+    limits: AbsoluteLimits | None, flavor: Flavor, machines: int
+) -> list[str]:
     if limits is None:
         return []
+    cores, ram = flavor.vcpus * machines, flavor.ram * machines
     needs = (
-        ('instances', 1, limits.instances_used, limits.instances),
-        ('cores', flavor.vcpus, limits.total_cores_used, limits.total_cores),
-        ('MiB of RAM', flavor.ram, limits.total_ram_used, limits.total_ram),
+        ('instances', machines, limits.instances_used, limits.instances),
+        ('cores', cores, limits.total_cores_used, limits.total_cores),
+        ('MiB of RAM', ram, limits.total_ram_used, limits.total_ram),
     )
     return _lines(needs)
 

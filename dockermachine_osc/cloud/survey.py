@@ -6,7 +6,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
@@ -45,6 +45,8 @@ ROUTER_LEGS = (
 )
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _IMAGES_A_PAGE = 1000
+#: Characters of a filter, of the about 8000 that web servers take of a URL.
+_LONGEST_PATTERN = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,18 +84,20 @@ _Question = Callable[[], Any]
 
 def take(
     connection: Connection,
-    request: CreateRequest,
+    requests: Sequence[CreateRequest],
     rules: Sequence[groups.Rules],
 ) -> Survey:
     """Ask everything that a create has to know, and change nothing.
 
+    :param requests: one or more that differ in nothing but the name.
     :param rules: of which one may have its security group already; none if
         the user names the groups.
     :raises CloudFailure: if an API refuses or cannot be reached.
     :raises NotFound: for a key pair, port or floating IP that is not there.
     """
     project_id = connection.current_project_id or ''
-    compute = _compute_questions(connection, request)
+    request, names = requests[0], [r.name for r in requests]
+    compute = _compute_questions(connection, request, names)
     network = _network_questions(connection, request, rules)
     image = {'images': lambda: _images(connection, request.image)}
     services = [compute, network, image]
@@ -127,18 +131,13 @@ def _ask(services: Iterable[Mapping[str, _Question]]) -> dict[str, Any]:
 
 
 def _compute_questions(
-    connection: Connection, request: CreateRequest
+    connection: Connection, request: CreateRequest, names: Sequence[str]
 ) -> dict[str, _Question]:
     compute = connection.compute
     questions: dict[str, _Question] = {
         'namesakes': _listing(
             'look for servers of that name',
-            # Nova takes the name for a regular expression.
-            lambda: [
-                server
-                for server in compute.servers(details=True, name=request.name)
-                if server.name == request.name
-            ],
+            lambda: _namesakes(connection, names),
         ),
         'flavors': _listing('list flavors', compute.flavors),
         'limits': _optional(lambda: compute.get_limits().absolute),
@@ -154,6 +153,20 @@ def _compute_questions(
     if request.key_name:
         questions['keypair'] = lambda: _keypair(connection, request.key_name)
     return questions
+
+
+def _namesakes(
+    connection: Connection, names: Sequence[str]
+) -> Iterator[Server]:
+    # Nova takes the name for a regular expression, and ours need no escape
+    # that would hide one: a dot stands for itself, too.
+    pattern = '|'.join(names)
+    narrowed: dict[str, Any] = (
+        {'name': pattern} if len(pattern) <= _LONGEST_PATTERN else {}
+    )
+    for server in connection.compute.servers(details=True, **narrowed):
+        if server.name in names:
+            yield server
 
 
 def _network_questions(

@@ -68,6 +68,17 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_parallel(parser: argparse.ArgumentParser) -> None:
+    """Add how many machines are worked on at once."""
+    parser.add_argument(
+        '--parallel',
+        metavar='<number>',
+        type=options.count,
+        default=8,
+        help='How many machines to work on at the same time (default: 8)',
+    )
+
+
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options on time and the Docker context."""
     parser.add_argument(

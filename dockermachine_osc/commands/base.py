@@ -6,16 +6,16 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from osc_lib import exceptions
 from osc_lib.command import command
 
 from dockermachine_osc import plaintext
+from dockermachine_osc.commands.progress import TerminalReporter
 from dockermachine_osc.errors import MachineError
 
 if TYPE_CHECKING:
@@ -61,48 +61,6 @@ class Lister(InWords, OnMachines, command.Lister):
 
 class ShowOne(InWords, OnMachines, command.ShowOne):
     """Base of the commands that print the fields of one machine."""
-
-
-class TerminalReporter:
-    """Writes notes to stderr, and progress only if that is a terminal."""
-
-    def __init__(self, stream: TextIO, *, quiet: bool = False) -> None:
-        self._stream = stream
-        self._quiet = quiet
-        self._live = stream.isatty() and not quiet
-        self._start = time.monotonic()
-
-    def note(self, text: str) -> None:
-        """Write a line that stays."""
-        if not self._quiet:
-            self._print(text)
-
-    def warn(self, text: str) -> None:
-        """Write a line that stays, even with --quiet."""
-        self._print(text)
-
-    def step(self, text: str) -> None:
-        """Show what is being done, in place of the step before."""
-        if self._live:
-            self._clear()
-            seconds = time.monotonic() - self._start
-            safe = plaintext.line(text)
-            self._stream.write(f'{seconds:5.1f}s {safe} ...')
-            self._stream.flush()
-
-    def done(self) -> None:
-        """Take the last step off the screen."""
-        self._clear()
-
-    def _print(self, text: str) -> None:
-        self._clear()
-        print(plaintext.lines(text), file=self._stream, flush=True)
-
-    def _clear(self) -> None:
-        if self._live:
-            # Carriage return, erase to the end of the line: ECMA-48, EL.
-            self._stream.write('\r\x1b[K')
-            self._stream.flush()
 
 
 @contextmanager

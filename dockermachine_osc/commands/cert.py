@@ -6,12 +6,15 @@ from __future__ import annotations
 import argparse
 import datetime
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osc_lib.cli import format_columns
 
 from dockermachine_osc.commands import arguments, base, each
 from dockermachine_osc.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from dockermachine_osc.report import Reporter
 
 _COLUMNS = (
     'Certificate',
@@ -106,8 +109,10 @@ class RenewCertificates(each.ForEach):
             )
         super().take_action(parsed_args)
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Renew those of one machine."""
         roles = frozenset(parsed_args.roles)
-        self.machines.renew(name, roles, self.reporter, parsed_args.timeout)
+        self.machines.renew(name, roles, reporter, parsed_args.timeout)
         return ''

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from osc_lib import exceptions
 from osc_lib.cli import parseractions
 
 from dockermachine_osc.commands import (
@@ -19,21 +22,36 @@ from dockermachine_osc.commands import (
     options,
     placement,
 )
+from dockermachine_osc.errors import InvalidRequest, MachineError
+
+if TYPE_CHECKING:
+    from dockermachine_osc.machines import Machine
+    from dockermachine_osc.request import CreateRequest
 
 
 class CreateMachine(base.ShowOne):
-    """Create a machine: a server with a Docker Engine that is ready to use
+    """Create machine(s): servers with a Docker Engine, ready to use
 
     What the cloud leaves no choice about need not be said. Everything is
-    checked before anything is made; if the machine cannot be finished, all
-    that was made for it is removed again. Defaults for a cloud stand under
-    docker_machine in clouds.yaml, by the names of these options.
+    checked before anything is made; if a machine cannot be finished, all
+    that was made for it is removed again, and the others go on. Defaults for
+    a cloud stand under docker_machine in clouds.yaml, by the names of these
+    options. One machine is shown as by show, several as by list.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Add the options."""
         parser = super().get_parser(prog_name)
-        parser.add_argument('name', metavar='<name>', help='Machine name')
+        parser.add_argument(
+            'names', metavar='<name>', nargs='+', help='Machine name(s)'
+        )
+        parser.add_argument(
+            '--count',
+            metavar='<number>',
+            type=options.count,
+            help='Create that many machines, named <name>-1, <name>-2, ...',
+        )
+        arguments.add_parallel(parser)
         _add_server_options(parser)
         _add_network_options(parser)
         _add_access_options(parser)
@@ -47,25 +65,107 @@ class CreateMachine(base.ShowOne):
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Sequence[Any]]:
-        """Create the machine and show it."""
-        given = vars(parsed_args)
+        """Create the machines and show them."""
+        names = _names(parsed_args.names, parsed_args.count)
+        self._several = len(names) > 1
+        if self._several and not hasattr(self.formatter, 'emit_list'):
+            raise InvalidRequest(
+                f'-f {parsed_args.formatter} is for one machine',
+                'Choose another, such as -f json',
+            )
+        made = self._create(self._requests(names, parsed_args), parsed_args)
+        if not self._several:
+            return fields.fields(made[0])
+        return fields.LIST_COLUMNS, [fields.row(m, long=False) for m in made]
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Show the machines that are ready, and fail if others are not."""
+        self._failure: exceptions.CommandError | None = None
+        status = super().run(parsed_args)
+        if self._failure:
+            raise self._failure
+        return status
+
+    def produce_output(
+        self,
+        parsed_args: argparse.Namespace,
+        column_names: Sequence[str],
+        data: Sequence[Any],
+    ) -> int:
+        """Print one machine, or a list of several."""
+        if not self._several:
+            return int(super().produce_output(parsed_args, column_names, data))
+        columns, chosen = self._generate_columns_and_selector(
+            parsed_args, column_names
+        )
+        if chosen:
+            data = [tuple(itertools.compress(row, chosen)) for row in data]
+        formatter: Any = self.formatter
+        formatter.emit_list(columns, data, self.app.stdout, parsed_args)
+        return 0
+
+    def _create(
+        self,
+        requests: Sequence[CreateRequest],
+        parsed_args: argparse.Namespace,
+    ) -> list[Machine]:
+        """Create the machines; give those that are ready.
+
+        :raises MachineError: if the only one is not.
+        :raises CommandError: if none of several is.
+        """
+        reporter = self.reporter
+        try:
+            with base.terminable():
+                made = self.machines.create(
+                    requests,
+                    reporter,
+                    reporter.of if self._several else lambda name: reporter,
+                    parsed_args.parallel,
+                )
+        finally:
+            reporter.done()
+        if not self._several:
+            return [_or_raise(*made.values())]
+        ready = [m for m in made.values() if not isinstance(m, MachineError)]
+        if len(ready) < len(made):
+            self._failure = exceptions.CommandError(
+                f'{len(made) - len(ready)} of {len(made)} machines were not '
+                'created.'
+            )
+            if not ready:
+                raise self._failure
+        return ready
+
+    def _requests(
+        self, names: Sequence[str], parsed_args: argparse.Namespace
+    ) -> list[CreateRequest]:
         config = self.app.client_manager.get_configuration()
         user_data = parsed_args.user_data
         if user_data is not None:
             user_data = files.read('--user-data', user_data)
-        request = options.request(
-            {**given, 'user_data': user_data},
-            config.get('docker_machine'),
+        given = {**vars(parsed_args), 'user_data': user_data}
+        defaults = config.get('docker_machine')
+        first = options.request({**given, 'name': names[0]}, defaults)
+        return [dataclasses.replace(first, name=name) for name in names]
+
+
+def _names(given: Sequence[str], count: int | None) -> list[str]:
+    if count is None:
+        return list(given)
+    if len(given) > 1:
+        raise InvalidRequest(
+            '--count numbers machines of one name, and '
+            f'{len(given)} names were given',
+            'Give one name, or leave --count out',
         )
-        reporter = self.reporter
-        try:
-            with base.terminable():
-                machine = self.machines.create(request, reporter)
-        finally:
-            reporter.done()
-        if machine.context:
-            reporter.note(f'ready: docker --context {machine.context} ps')
-        return fields.fields(machine)
+    return [f'{given[0]}-{number}' for number in range(1, count + 1)]
+
+
+def _or_raise(made: Machine | MachineError) -> Machine:
+    if isinstance(made, MachineError):
+        raise made
+    return made
 
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:

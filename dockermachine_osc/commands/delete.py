@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from dockermachine_osc.commands import each
+
+if TYPE_CHECKING:
+    from dockermachine_osc.report import Reporter
 
 
 class DeleteMachine(each.ForEach):
@@ -40,14 +44,16 @@ class DeleteMachine(each.ForEach):
         )
         return parser
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Delete one machine."""
         done = self.machines.delete(
             name,
             parsed_args.timeout,
             with_server=parsed_args.with_server,
             leave_host=parsed_args.leave_host,
-            reporter=self.reporter,
+            reporter=reporter,
         )
         if done:
             return ''

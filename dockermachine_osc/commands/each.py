@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import argparse
-from typing import ClassVar
+import functools
+from typing import TYPE_CHECKING, ClassVar
 
 from osc_lib import exceptions
 
-from dockermachine_osc.commands import base, options
+from dockermachine_osc import sidebyside
+from dockermachine_osc.commands import arguments, base, options
 from dockermachine_osc.errors import MachineError
+
+if TYPE_CHECKING:
+    from dockermachine_osc.commands.progress import TerminalReporter
+    from dockermachine_osc.report import Reporter
 
 
 class Several(base.OnMachines):
@@ -42,6 +48,7 @@ class Several(base.OnMachines):
             default=self.timeout,
             help=f'Time for each machine (default: {self.timeout:g})',
         )
+        arguments.add_parallel(parser)
         return parser
 
     def for_each(self, parsed_args: argparse.Namespace) -> None:
@@ -50,28 +57,47 @@ class Several(base.OnMachines):
         :raises CommandError: when it is done, if it failed for any.
         """
         names = list(dict.fromkeys(parsed_args.machines))
-        failed = sum(not self._succeeds(n, parsed_args) for n in names)
+        reporter = self.reporter
+        # As one machine is all there is, nothing need say which it is.
+        alone = len(names) == 1
+        jobs = {
+            name: functools.partial(
+                self._succeeds, name, parsed_args, reporter, alone=alone
+            )
+            for name in names
+        }
+        done = sidebyside.run(jobs, parsed_args.parallel)
+        failed = sum(not ok for ok in done.values())
         if failed:
             raise exceptions.CommandError(
                 f'{failed} of {len(names)} machines failed to {self.verb}.'
             )
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Do it to one machine; give a note, '' if nothing is to be said."""
         raise NotImplementedError
 
-    def _succeeds(self, name: str, parsed_args: argparse.Namespace) -> bool:
-        reporter = self.reporter
+    def _succeeds(
+        self,
+        name: str,
+        parsed_args: argparse.Namespace,
+        terminal: TerminalReporter,
+        *,
+        alone: bool,
+    ) -> bool:
+        reporter = terminal if alone else terminal.of(name)
         try:
             reporter.step(f'{self.verb.capitalize()} {name}')
-            note = self.one(name, parsed_args)
+            note = self.one(name, parsed_args, reporter)
         except MachineError as error:
-            reporter.warn(f"Failed to {self.verb} machine '{name}': {error}")
+            terminal.warn(f"Failed to {self.verb} machine '{name}': {error}")
             return False
         finally:
             reporter.done()
         if note:
-            reporter.note(note)
+            terminal.note(note)
         return True
 
 

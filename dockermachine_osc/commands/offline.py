@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dockermachine_osc.commands.base import TerminalReporter
+    from dockermachine_osc.commands.progress import TerminalReporter
     from dockermachine_osc.machines import LocalMachine
     from dockermachine_osc.store import Scope
 

@@ -65,6 +65,13 @@ def age(text: str) -> float:
     return number
 
 
+def count(text: str) -> int:
+    """Read a number of machines, for argparse."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1000:
+        raise argparse.ArgumentTypeError(f"'{text}' is not 1 to 999")
+    return int(text)
+
+
 def ip_version(text: str) -> int:
     """Read a version of IP, for argparse."""
     if text not in ('4', '6'):

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from dockermachine_osc.commands import each
+
+if TYPE_CHECKING:
+    from dockermachine_osc.report import Reporter
 
 
 class StartMachine(each.ForEach):
@@ -17,7 +21,9 @@ class StartMachine(each.ForEach):
 
     verb = 'start'
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Start one machine."""
         changed = self.machines.start(name, parsed_args.timeout)
         return '' if changed else f"Machine '{name}' is running already"
@@ -31,7 +37,9 @@ class StopMachine(each.ForEach):
 
     verb = 'stop'
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Stop one machine."""
         changed = self.machines.stop(name, parsed_args.timeout)
         return '' if changed else f"Machine '{name}' is stopped already"
@@ -47,9 +55,11 @@ class KillMachine(each.ForEach):
 
     verb = 'kill'
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Kill one machine."""
-        changed = self.machines.kill(name, self.reporter, parsed_args.timeout)
+        changed = self.machines.kill(name, reporter, parsed_args.timeout)
         return '' if changed else f"Machine '{name}' is stopped already"
 
 
@@ -71,7 +81,9 @@ class RestartMachine(each.ForEach):
         )
         return parser
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Restart one machine."""
         hard = parsed_args.hard
         self.machines.restart(name, parsed_args.timeout, hard=hard)

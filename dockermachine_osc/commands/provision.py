@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from dockermachine_osc.commands import each
+
+if TYPE_CHECKING:
+    from dockermachine_osc.report import Reporter
 
 
 class ProvisionMachine(each.ForEach):
@@ -19,9 +23,9 @@ class ProvisionMachine(each.ForEach):
     verb = 'provision'
     timeout = 600.0
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Provision one machine."""
-        done = self.machines.provision(
-            name, self.reporter, parsed_args.timeout
-        )
+        done = self.machines.provision(name, reporter, parsed_args.timeout)
         return '' if done else f"Machine '{name}' is as it should be"

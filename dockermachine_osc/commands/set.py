@@ -14,6 +14,7 @@ from dockermachine_osc.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from dockermachine_osc.machines.setting import Changes
+    from dockermachine_osc.report import Reporter
 
 #: Options that take something away, by the name of what they take.
 _UNSET = {
@@ -74,7 +75,9 @@ class SetMachine(each.ForEach):
             raise InvalidRequest('--name is for one machine')
         super().take_action(parsed_args)
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Change one machine."""
         done = False
         if parsed_args.name:
@@ -82,7 +85,7 @@ class SetMachine(each.ForEach):
             name = parsed_args.name
         if self._changes:
             done |= self.machines.set_options(
-                name, self._changes, self.reporter, parsed_args.timeout
+                name, self._changes, reporter, parsed_args.timeout
             )
         return '' if done else f"Machine '{name}' is as it should be"
 

@@ -6,11 +6,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osc_lib import exceptions
 
 from dockermachine_osc.commands import base, each
+
+if TYPE_CHECKING:
+    from dockermachine_osc.report import Reporter
 
 _COLUMNS = (
     'Name',
@@ -68,12 +71,14 @@ class UpgradeMachine(each.Several, base.Lister):
             self._failure = failure
         return _COLUMNS, self._rows
 
-    def one(self, name: str, parsed_args: argparse.Namespace) -> str:
+    def one(
+        self, name: str, parsed_args: argparse.Namespace, reporter: Reporter
+    ) -> str:
         """Upgrade the engine of one machine."""
         done = self.machines.upgrade(
             name,
             parsed_args.engine_version,
-            self.reporter,
+            reporter,
             parsed_args.timeout,
         )
         self._rows.append(dataclasses.astuple(done))

@@ -14,9 +14,9 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
 
 from dockermachine_osc import errors
+from dockermachine_osc.waiting import Deadline
 
 _MAX_ANSWER = 64 * 1024
 # The DER of object identifier 2.5.29.14, RFC 5280, section 4.2.1.2.
@@ -25,7 +25,6 @@ _TEXT = re.compile(r'[ -~]{1,100}')
 # The longest wait for a packet that a closed security group has dropped,
 # and the longest pause between two tries, in seconds.
 _TRY = 3.0
-_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED,
@@ -97,28 +96,24 @@ def wait_ready(
     address: str,
     port: int,
     folder: pathlib.Path,
-    deadline: float,
-    pause: Callable[[float], None] = time.sleep,
+    deadline: Deadline,
 ) -> EngineFacts:
     """Ask until the engine answers.
 
     What waiting cannot mend is raised at once: a certificate of somebody
     else, ours refused, an answer that is no engine's.
 
-    :param deadline: of time.monotonic(); at least one try is made.
+    :param deadline: at least one try is made.
     :raises EngineFailure: one of the classes of this module.
     """
-    tries = 0
-    while True:
-        left = deadline - time.monotonic()
+    silent: EngineUnreachable | None = None
+    for _ in deadline.polls(first=0.02, most=0.5, factor=1.6):
+        most = max(0.1, min(_TRY, deadline.remaining))
         try:
-            return ask(address, port, folder, max(0.1, min(_TRY, left)))
-        except EngineUnreachable:
-            wait = _PAUSES[min(tries, len(_PAUSES) - 1)]
-            if time.monotonic() + wait >= deadline:
-                raise
-        pause(wait)
-        tries += 1
+            return ask(address, port, folder, most)
+        except EngineUnreachable as error:
+            silent = error
+    raise silent or deadline.exceeded('The engine did not answer')
 
 
 def _context(folder: pathlib.Path) -> ssl.SSLContext:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
@@ -50,20 +50,38 @@ class Machines:
         self._contexts = contexts
         self._here = Here(files, contexts)
 
-    def create(self, request: CreateRequest, reporter: Reporter) -> Machine:
-        """Make a machine; it is ready when this returns.
+    def create(
+        self,
+        requests: Sequence[CreateRequest],
+        reporter: Reporter,
+        of: Callable[[str], Reporter],
+        most: int,
+    ) -> Mapping[str, Machine | errors.MachineError]:
+        """Make machines; what is given is ready, or the error says why not.
 
+        :param requests: one or more that differ in nothing but the name.
+        :param reporter: is told what concerns all of them.
+        :param of: gives the reporter of the machine of a name.
+        :param most: how many are made at once.
         :raises InvalidRequest: before anything is made.
-        :raises MachineError: after what was made has been removed.
         """
-        from dockermachine_osc.machines import creation
+        from dockermachine_osc.machines import fleet
 
-        request.check()
-        with self._files.lock(request.name, wait=False):
-            server = creation.create(
-                self._cloud, self._files, self._contexts, request, reporter
-            )
-        return self._here.machine(server)
+        outcomes = fleet.create(
+            self._cloud,
+            self._files,
+            self._contexts,
+            requests,
+            most,
+            reporter,
+            of,
+        )
+        return {
+            name: done
+            if isinstance(done, errors.MachineError)
+            else self._here.machine(done)
+            for name, done in outcomes.items()
+        }
 
     def propose(self, request: AdoptRequest, reporter: Reporter) -> Proposal:
         """Look at a server, and say what adopting it would change.

@@ -91,8 +91,8 @@ def offer(
     record: Record,
     cloud: str,
     steps: Steps,
-) -> None:
-    """Make a new machine's context, if one is to be had.
+) -> str:
+    """Make a new machine's context; give its name, '' if none is to be had.
 
     The machine is ready and env works without: no reason to fail.
     """
@@ -104,6 +104,8 @@ def offer(
             write(contexts, folder, record, name)
     except errors.StoreFailure as error:
         steps.warn(f'No Docker context was made: {error}')
+        return ''
+    return name
 
 
 def create(

@@ -42,28 +42,46 @@ if TYPE_CHECKING:
 REMOVAL_TIMEOUT = 180
 
 
+def check(
+    cloud: Cloud,
+    files: Scope,
+    requests: Sequence[CreateRequest],
+    reporter: Reporter,
+) -> Plan:
+    """Check all that can be before anything is made, and say what will be.
+
+    The caller holds the locks of the machines' local files.
+
+    :param requests: one or more that differ in nothing but the name.
+    :raises InvalidRequest: and whatever else is in the way.
+    """
+    steps = Steps(reporter)
+    steps.begin('Checking')
+    plan = cloud.plan(requests)
+    _check_key(plan, requests[0])
+    for request in requests:
+        _check_folder(cloud, files.machine(request.name), steps)
+    for note in plan.notes():
+        steps.note(note)
+    return plan
+
+
 def create(
     cloud: Cloud,
     files: Scope,
     contexts: Contexts,
     request: CreateRequest,
-    reporter: Reporter,
+    plan: Plan,
+    deadline: Deadline,
+    steps: Steps,
 ) -> MachineServer:
-    """Make a machine and prove that its engine answers.
+    """Make a machine as planned and prove that its engine answers.
 
     The caller holds the lock of the machine's local files.
 
-    :raises InvalidRequest: before anything is made.
     :raises MachineError: after what was made has been removed.
     """
-    deadline, steps = Deadline(request.timeout), Steps(reporter)
-    steps.begin('Checking')
     folder = files.machine(request.name)
-    plan = cloud.plan(request)
-    _check_key(plan, request)
-    _check_folder(cloud, folder, steps)
-    for note in plan.notes():
-        steps.note(note)
     with _taken_back(cloud, contexts, request, steps) as drafts:
         draft = _draft(request, plan, folder)
         drafts.append(draft)
@@ -266,9 +284,11 @@ def _keep(
     ssh_entries.offer(draft.folder, steps)
     if draft.request.context:
         # Only now: another create may have taken the name meanwhile.
-        contexting.offer(
+        context = contexting.offer(
             contexts, draft.folder, server.record, cloud.name, steps
         )
+        if context:
+            steps.note(f'ready: docker --context {context} ps')
 
 
 # --------------------------------------------------------------- take back

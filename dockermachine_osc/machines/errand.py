@@ -262,7 +262,7 @@ def prove(
     """
     address, port = record.address, record.engine_port
     try:
-        return engine.wait_ready(address, port, folder, deadline.moment)
+        return engine.wait_ready(address, port, folder, deadline)
     except errors.EngineFailure as error:
         error.message = (
             f'The engine runs, but does not answer at {address} port {port}: '

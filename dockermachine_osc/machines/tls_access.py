@@ -74,7 +74,7 @@ class TlsAccess(access.Access):
     ) -> EngineFacts:
         """Wait for an answer over TLS."""
         return engine.wait_ready(
-            record.address, record.engine_port, folder.path, deadline.moment
+            record.address, record.engine_port, folder.path, deadline
         )
 
     def is_well(

@@ -80,8 +80,12 @@ class Guest(fixtures.Fixture):
             'host.connect': self._connect,
             'engine.wait_ready': self._wait_ready,
         }.items():
-            path = f'dockermachine_osc.{name}'
-            self.useFixture(fixtures.MonkeyPatch(path, new))
+            self.patch(name, new)
+
+    def patch(self, name, new):
+        """Play a function of host or engine otherwise."""
+        path = f'dockermachine_osc.{name}'
+        self.useFixture(fixtures.MonkeyPatch(path, new))
 
     def _fail(self, step):
         if step in self.failures:
@@ -134,6 +138,9 @@ class Notes:
         self.note = self.notes.append
         self.warn = self.warnings.append
         self.step = self.steps.append
+
+    def done(self):
+        pass
 
 
 class CloudTestCase(base.BaseTestCase):
@@ -195,7 +202,12 @@ class MachinesTestCase(CloudTestCase):
         self.told = Notes()
 
     def create(self, name='web1', **options):
-        return self.machines.create(request(name, **options), self.told)
+        (made,) = self.machines.create(
+            [request(name, **options)], self.told, lambda name: self.told, 1
+        ).values()
+        if isinstance(made, errors.MachineError):
+            raise made
+        return made
 
     def delete(self, name='web1'):
         return self.machines.delete(name, 300)

@@ -7,7 +7,7 @@ from tests.unit import workbench
 
 class PlanTestCase(workbench.CloudTestCase):
     def plan(self, **options):
-        return self.cloud.plan(workbench.request(**options))
+        return self.cloud.plan([workbench.request(**options)])
 
     def refuses(self, expected, error=errors.InvalidRequest, **options):
         return self.assertRefuses(

@@ -15,6 +15,7 @@ import fixtures
 from oslotest import base
 
 from dockermachine_osc import engine, errors, pki
+from dockermachine_osc.waiting import Deadline
 from tests import docker_machine
 
 ANSWER = {
@@ -304,13 +305,9 @@ class AskTest(ClientTestCase):
 
 
 class WaitReadyTest(ClientTestCase):
-    def wait(self, port, seconds, pause=time.sleep, folder=None):
+    def wait(self, port, seconds, folder=None):
         return engine.wait_ready(
-            '127.0.0.1',
-            port,
-            folder or self.folder,
-            time.monotonic() + seconds,
-            pause,
+            '127.0.0.1', port, folder or self.folder, Deadline(seconds)
         )
 
     def test_comes_up_while_we_wait(self):
@@ -319,12 +316,18 @@ class WaitReadyTest(ClientTestCase):
             port = server.getsockname()[1]
         pauses = []
 
-        def pause(seconds):
-            pauses.append(seconds)
-            if len(pauses) == 8:
-                self.forward(port, there.port)
+        class Clock:
+            monotonic = time.monotonic
 
-        self.assertEqual('28.2.2', self.wait(port, 60, pause).version)
+            @staticmethod
+            def sleep(seconds):
+                pauses.append(seconds)
+                if len(pauses) == 8:
+                    self.forward(port, there.port)
+
+        path = 'dockermachine_osc.waiting.time'
+        self.useFixture(fixtures.MonkeyPatch(path, Clock))
+        self.assertEqual('28.2.2', self.wait(port, 60).version)
         self.assertEqual(sorted(pauses), pauses)
         self.assertLess(pauses[0], 0.1)
         self.assertLessEqual(max(pauses), 1)
