@@ -8,10 +8,8 @@ value holds, evaluating the text sets that value and does nothing else.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PureWindowsPath
 
 from dockermachine_osc.errors import InvalidRequest
 
@@ -42,18 +40,32 @@ _VARIABLE = re.compile('[A-Za-z_][A-Za-z0-9_]*')
 _HINT = 'Run this command to configure your shell: '
 
 
-@dataclasses.dataclass(frozen=True)
 class _Dialect:
-    """How a shell says it; the strings are format strings."""
+    """How a shell says it; the strings are format strings.
 
-    assign: Callable[[str, str], str]
-    unset: str
-    comment: str
-    usage: str
-    escape_usage: Callable[[str], str] = str
-    #: For eval $(...), which makes one line of all: export X="x" unset Y
-    #: would unset nothing. Docker Machine never printed both at once.
-    separator: str = ''
+    No dataclass: to import those takes longer than all else that a prompt
+    has to wait for.
+
+    :ivar separator: for eval $(...), which makes one line of all: export
+        X="x" unset Y would unset nothing. Docker Machine never printed both
+        at once.
+    """
+
+    def __init__(
+        self,
+        assign: Callable[[str, str], str],
+        unset: str,
+        comment: str,
+        usage: str,
+        escape_usage: Callable[[str], str] = str,
+        separator: str = '',
+    ) -> None:
+        self.assign = assign
+        self.unset = unset
+        self.comment = comment
+        self.usage = usage
+        self.escape_usage = escape_usage
+        self.separator = separator
 
 
 def detect(environ: Mapping[str, str], parent: str = '') -> str:
@@ -102,23 +114,8 @@ def render(
     return '\n'.join(lines) + '\n'
 
 
-def no_proxy(environ: Mapping[str, str], address: str) -> tuple[str, str]:
-    """Add an address to those that are reached without a proxy.
-
-    :returns: the variable's name, NO_PROXY unless the lower-case one is
-        set, and its new value.
-    """
-    name = 'no_proxy' if environ.get('no_proxy') else 'NO_PROXY'
-    old = environ.get(name, '').strip().rstrip(',')
-    listed = [entry.strip() for entry in old.split(',')]
-    # '*' is everything, and some programs know it only when it is alone.
-    if address in listed or '*' in listed:
-        return name, old
-    return name, f'{old},{address}' if old else address
-
-
 def _known(name: str) -> str:
-    base = PureWindowsPath(name).name.lower().lstrip('-')
+    base = re.split(r'[/\\]', name)[-1].lower().lstrip('-')
     base = base.removesuffix('.exe')
     base = _ALIASES.get(base, base)
     if base.startswith('emacs'):
@@ -199,20 +196,27 @@ def _lisp(text: str) -> str:
     return re.sub(r'[\\"]', r'\\\g<0>', text).replace('\n', r'\n')
 
 
-_SH = _Dialect(
-    lambda name, value: f'export {name}="{_sh(value)}"',
-    'unset {name}',
-    '# ',
-    'eval "$({command})"',
-    separator=';',
-)
-_CSH = _Dialect(
-    lambda name, value: f'setenv {name} "{_csh(value)}";',
-    'unsetenv {name};',
-    ': ',
-    'eval "`{command}`"',
-    _csh_literal,
-)
+def _like_sh(quoted: Callable[[str], str]) -> _Dialect:
+    return _Dialect(
+        lambda name, value: f'export {name}="{quoted(value)}"',
+        'unset {name}',
+        '# ',
+        'eval "$({command})"',
+        separator=';',
+    )
+
+
+def _like_csh(comment: str) -> _Dialect:
+    return _Dialect(
+        lambda name, value: f'setenv {name} "{_csh(value)}";',
+        'unsetenv {name};',
+        comment,
+        'eval "`{command}`"',
+        _csh_literal,
+    )
+
+
+_SH = _like_sh(_sh)
 _POWERSHELL = _Dialect(
     lambda name, value: f'$Env:{name} = "{_powershell(value)}"',
     'Remove-Item Env:\\{name}',
@@ -223,9 +227,7 @@ _DIALECTS = {
     'sh': _SH,
     'bash': _SH,
     'zsh': _SH,
-    'ksh': dataclasses.replace(
-        _SH, assign=lambda name, value: f'export {name}="{_ksh(value)}"'
-    ),
+    'ksh': _like_sh(_ksh),
     'dash': _SH,
     'fish': _Dialect(
         lambda name, value: f'set -gx {name} "{_fish(value)}";',
@@ -233,9 +235,9 @@ _DIALECTS = {
         '# ',
         'eval ({command})',
     ),
-    'tcsh': _CSH,
+    'tcsh': _like_csh(': '),
     # The first csh, Debian's and the BSDs', takes no arguments to ':'.
-    'csh': dataclasses.replace(_CSH, comment='if (0) echo '),
+    'csh': _like_csh('if (0) echo '),
     'powershell': _POWERSHELL,
     'pwsh': _POWERSHELL,
     'cmd': _Dialect(

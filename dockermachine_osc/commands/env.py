@@ -8,17 +8,14 @@ import contextlib
 import os
 import shlex
 import sys
-import urllib.parse
+from typing import TYPE_CHECKING
 
 from dockermachine_osc.commands import base, offline
-from dockermachine_osc.errors import InvalidRequest
+from dockermachine_osc.errors import InvalidRequest, StoreFailure
 
-_VARIABLES = (
-    'DOCKER_TLS_VERIFY',
-    'DOCKER_HOST',
-    'DOCKER_CERT_PATH',
-    'DOCKER_MACHINE_NAME',
-)
+if TYPE_CHECKING:
+    from dockermachine_osc.environment import Variables
+    from dockermachine_osc.machines import LocalMachine
 
 
 class ShowEnvironment(offline.Offline, base.Command):
@@ -57,7 +54,7 @@ class ShowEnvironment(offline.Offline, base.Command):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Print the lines."""
-        from dockermachine_osc import shells
+        from dockermachine_osc import environment, shells
 
         if parsed_args.unset and parsed_args.machine:
             raise InvalidRequest('--unset takes no machine')
@@ -68,43 +65,65 @@ class ShowEnvironment(offline.Offline, base.Command):
             )
         shell = parsed_args.shell or shells.detect(os.environ, _parent())
         variables = (
-            self._unset(parsed_args)
+            environment.unsetting()
             if parsed_args.unset
-            else self._set(parsed_args)
+            else self._set(parsed_args.machine)
         )
+        if parsed_args.no_proxy:
+            variables.append(_proxy_exception(variables))
         command = shlex.join(['openstack', *sys.argv[1:]])
         sys.stdout.write(shells.render(shell, variables, command))
 
-    def _unset(
-        self, parsed_args: argparse.Namespace
-    ) -> list[tuple[str, str | None]]:
-        variables: list[tuple[str, str | None]] = [
-            (name, None) for name in _VARIABLES
-        ]
-        if parsed_args.no_proxy:
-            variables.append(_without_proxy_exception())
-        return variables
+    def _set(self, name: str) -> Variables:
+        from dockermachine_osc import environment
 
-    def _set(
-        self, parsed_args: argparse.Namespace
-    ) -> list[tuple[str, str | None]]:
-        from dockermachine_osc import shells
-
-        machine = self.chosen_machine(parsed_args.machine)
+        machine = self.chosen_machine(name)
         url, certificates = machine.endpoint.url, machine.endpoint.cert_path
-        values = (
-            '1' if certificates else None,
-            url,
-            str(certificates) if certificates else None,
-            machine.name,
+        variables = environment.setting(
+            machine.name, url, str(certificates) if certificates else None
         )
-        variables: list[tuple[str, str | None]] = list(
-            zip(_VARIABLES, values, strict=True)
-        )
-        if parsed_args.no_proxy:
-            host = urllib.parse.urlsplit(url).hostname or ''
-            variables.append(shells.no_proxy(os.environ, host))
-        return variables
+        if not machine.warning:
+            self._keep(machine, variables)
+        return list(variables)
+
+    def _keep(self, machine: LocalMachine, variables: Variables) -> None:
+        """Write the answer down for docker-machine-osc, if that can be."""
+        from dockermachine_osc import answers
+
+        with contextlib.suppress(StoreFailure):
+            answers.keep(
+                machine.folder.scope,
+                machine.name,
+                answers.question(os.environ, self.app.options.cloud),
+                variables,
+                rests_on=[str(machine.folder.path), *_config_files()],
+                until=machine.warned_from,
+            )
+
+
+def _config_files() -> list[str]:
+    """Give where the cloud may be configured, also what is not there."""
+    from openstack.config import loader
+
+    found = [
+        os.environ.get('OS_CLIENT_CONFIG_FILE', ''),
+        os.environ.get('OS_CLIENT_SECURE_FILE', ''),
+        *loader.CONFIG_FILES,
+        *loader.SECURE_FILES,
+        *loader.VENDOR_FILES,
+    ]
+    # The folder that it is asked again in counts, not this one.
+    here = {os.path.basename(name) for name in found}  # noqa: PTH119
+    return [*filter(None, found), *sorted(here)]
+
+
+def _proxy_exception(variables: Variables) -> tuple[str, str | None]:
+    from dockermachine_osc import environment
+
+    url = dict(variables)['DOCKER_HOST']
+    if url is None:
+        return environment.with_proxy(os.environ)
+    return environment.without_proxy(os.environ, url)
 
 
 def _parent() -> str:
@@ -115,20 +134,3 @@ def _parent() -> str:
         return str(psutil.Process(os.getppid()).name())
     except psutil.Error:
         return ''
-
-
-def _without_proxy_exception() -> tuple[str, str | None]:
-    """Take the machine that the shell points at out of NO_PROXY.
-
-    What else stands there is the user's and stays.
-    """
-    from dockermachine_osc import shells
-
-    name, value = shells.no_proxy(os.environ, '')
-    host = None
-    with contextlib.suppress(ValueError):  # brackets around no IPv6 address
-        host = urllib.parse.urlsplit(
-            os.environ.get('DOCKER_HOST', '')
-        ).hostname
-    entries = [e.strip() for e in value.split(',')]
-    return name, ','.join(e for e in entries if e and e != host) or None

@@ -26,12 +26,7 @@ def warning(machine: str, record: Record) -> str:
 
     A new CA comes with new certificates of all kinds, so it is named first.
     """
-    ends = {
-        'ca': record.ca_expires,
-        'server': record.server_expires,
-        'client': record.client_expires,
-    }
-    for role, expires in ends.items():
+    for role, expires in _ends(record).items():
         days = days_left(expires)
         if days is not None and days < WARN_DAYS:
             when = f'ends in {days} days' if days >= 0 else 'has ended'
@@ -40,3 +35,21 @@ def warning(machine: str, record: Record) -> str:
                 f'openstack docker machine cert renew --{role} {machine}'
             )
     return ''
+
+
+def warned_from(record: Record) -> float | None:
+    """Give from when on a warning comes, as time.time(); None for never."""
+    ends = [
+        datetime.datetime.fromisoformat(expires).timestamp()
+        for expires in _ends(record).values()
+        if expires
+    ]
+    return min(ends) - WARN_DAYS * 86400 if ends else None
+
+
+def _ends(record: Record) -> dict[str, str]:
+    return {
+        'ca': record.ca_expires,
+        'server': record.server_expires,
+        'client': record.client_expires,
+    }

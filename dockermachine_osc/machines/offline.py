@@ -19,14 +19,17 @@ from dockermachine_osc.machines.machine import (
 class LocalMachine:
     """A machine as its local record has it.
 
-    ``warning`` says which certificate ends soon, '' if none does.
+    ``warning`` says which certificate ends soon, '' if none does; it comes
+    from ``warned_from`` on, a time.time(), None for never.
     """
 
     name: str
     address: str
     endpoint: Endpoint
     ssh_target: openssh.Target
+    folder: store.MachineFolder
     warning: str = ''
+    warned_from: float | None = None
 
 
 def local_machine(
@@ -58,7 +61,9 @@ def local_machine(
         record.address,
         endpoint_of(record, folder),
         target(record, folder),
+        folder,
         '\n'.join(filter(None, warnings)),
+        expiry.warned_from(record),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import errors
+from dockermachine_osc import answers, errors
 from dockermachine_osc.machines import contexting, ssh_entries
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def remove_locally(
     for context in filter(None, names):
         contexts.remove(context, machine_id)
     folder.remove()
+    answers.forget(folder.scope.root, folder.name)
     if ssh_entries.in_use(folder.scope.root) and (
         said := ssh_entries.refresh(folder.scope.root)
     ):

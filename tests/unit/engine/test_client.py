@@ -370,6 +370,5 @@ class WaitReadyTest(ClientTestCase):
             self.wait,
             there.port,
             60,
-            self.fail,
             folder,
         )
