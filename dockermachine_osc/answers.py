@@ -165,7 +165,7 @@ def _stamp(file: str) -> list[int] | None:
         found = os.stat(file)
     except OSError:
         return None
-    return [found.st_mtime_ns, found.st_size, found.st_ino]
+    return [found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode]
 
 
 def forget(root: Path, name: str) -> None:

@@ -96,9 +96,14 @@ class ShowEnvironment(offline.Offline, base.Command):
                 machine.name,
                 answers.question(os.environ, self.app.options.cloud),
                 variables,
-                rests_on=[str(machine.folder.path), *_config_files()],
+                rests_on=[*_files_of(machine), *_config_files()],
                 until=machine.warned_from,
             )
+
+
+def _files_of(machine: LocalMachine) -> list[str]:
+    folder = machine.folder.path
+    return [str(folder), *sorted(map(str, folder.iterdir()))]
 
 
 def _config_files() -> list[str]:
