@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from osc_lib import exceptions
 from osc_lib.command import command
 
-from dockermachine_osc import plaintext
 from dockermachine_osc.commands.progress import TerminalReporter
 from dockermachine_osc.errors import MachineError
 

@@ -13,7 +13,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 
 from dockermachine_osc import errors
 from dockermachine_osc.waiting import Deadline

@@ -23,6 +23,7 @@ class LifeTest(base.FunctionalTest):
         self._show_and_list()
         self._run_container()
         self._env_in_a_shell()
+        self._as_dockers_plugin()
         self._strangers_are_refused()
         self._dead_engine_in_list()
         self._reboot()
@@ -190,6 +191,24 @@ class LifeTest(base.FunctionalTest):
             'env',
             self.machine,
         )
+
+    def _as_dockers_plugin(self) -> None:
+        self.here.run('docker-machine-osc', 'plugin', 'install')
+        cloud = {'OS_CLOUD': 'devcloud'}
+        env = ('docker', 'machine', 'env', '--shell', 'fish', self.machine)
+        told = self.here.run('openstack', *env, env=cloud)
+        program = self.here.docker_config / 'cli-plugins' / 'docker-machine'
+        for way in (
+            ('docker', *env[1:]),
+            (str(program.resolve()), *env[2:]),
+        ):
+            again = self.here.run('unshare', '--net', *way, env=cloud)
+            self.assertEqual(told.out, again.out)
+        listed = self.here.docker('machine', 'list', '-f', 'json', env=cloud)
+        self.assertEqual('running', self._row(listed)['State'])
+        asked = ('__complete', 'machine', 'env', self.machine[:-2])
+        names = self.here.docker(*asked, env=cloud).out.splitlines()
+        self.assertEqual([self.machine, ':4'], names)
 
     def _strangers_are_refused(self) -> None:
         folder = self.here.machine_folder(self.machine)
