@@ -206,9 +206,6 @@ class LifeTest(base.FunctionalTest):
             self.assertEqual(told.out, again.out)
         listed = self.here.docker('machine', 'list', '-f', 'json', env=cloud)
         self.assertEqual('running', self._row(listed)['State'])
-        asked = ('__complete', 'machine', 'env', self.machine[:-2])
-        names = self.here.docker(*asked, env=cloud).out.splitlines()
-        self.assertEqual([self.machine, ':4'], names)
 
     def _strangers_are_refused(self) -> None:
         folder = self.here.machine_folder(self.machine)
