@@ -70,7 +70,7 @@ class Create(Scene):
 
     def run(self, machines: Machines, told: workbench.Notes) -> None:
         """Run the command."""
-        machines.create(CreateRequest(NAME, timeout=_TIMEOUT), told)
+        workbench.create(machines, CreateRequest(NAME, timeout=_TIMEOUT), told)
 
     def broken(self, cloud: StandIn, home: pathlib.Path) -> str:
         """Say what is not so of what a success promises."""
@@ -88,7 +88,7 @@ class Delete(Scene):
 
     def prepare(self, machines: Machines) -> None:
         """Make what the command is for."""
-        machines.create(CreateRequest(NAME), workbench.Notes())
+        workbench.create(machines, CreateRequest(NAME), workbench.Notes())
 
     def run(self, machines: Machines, told: workbench.Notes) -> None:
         """Run the command."""
@@ -145,7 +145,7 @@ class Renew(Scene):
 
     def prepare(self, machines: Machines) -> None:
         """Make what the command is for."""
-        machines.create(CreateRequest(NAME), workbench.Notes())
+        workbench.create(machines, CreateRequest(NAME), workbench.Notes())
 
     def run(self, machines: Machines, told: workbench.Notes) -> None:
         """Run the command."""

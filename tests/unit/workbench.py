@@ -44,6 +44,14 @@ def request(name='web1', **options):
     return CreateRequest(name, **options)
 
 
+def create(machines, wanted, told):
+    """Create one machine, or raise why not."""
+    (made,) = machines.create([wanted], told, lambda name: told, 1).values()
+    if isinstance(made, errors.MachineError):
+        raise made
+    return made
+
+
 class Clock(fixtures.Fixture):
     """Time that passes only when somebody sleeps."""
 
@@ -202,12 +210,7 @@ class MachinesTestCase(CloudTestCase):
         self.told = Notes()
 
     def create(self, name='web1', **options):
-        (made,) = self.machines.create(
-            [request(name, **options)], self.told, lambda name: self.told, 1
-        ).values()
-        if isinstance(made, errors.MachineError):
-            raise made
-        return made
+        return create(self.machines, request(name, **options), self.told)
 
     def delete(self, name='web1'):
         return self.machines.delete(name, 300)
