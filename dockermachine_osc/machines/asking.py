@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from dockermachine_osc.machines.machine import Machine
     from dockermachine_osc.waiting import Deadline
 
-_MOST_AT_ONCE = 64
+#: So many that dead hosts, each of which keeps a thread until the deadline,
+#: leave room for the others; below the usual limit of open files, 1024.
+_MOST_AT_ONCE = 512
 
 
 def wait_for(machine: Machine, deadline: Deadline) -> None:
