@@ -127,7 +127,7 @@ class Contexts:
         action = f'write the Docker context {name} in {self.config_dir}'
         with explained(action, CONFIG_VARIABLE):
             try:
-                self._sweep()
+                self.sweep()
                 # The mark first: remove() then finds what a crash leaves.
                 self._write_meta(name, document)
                 self._write_tls(name, {n: d for n, d in files.items() if d})
@@ -147,7 +147,7 @@ class Contexts:
             return False
         action = f'remove the Docker context {name} in {self.config_dir}'
         with explained(action, CONFIG_VARIABLE):
-            self._sweep()
+            self.sweep()
             self._leave(name)
             self._write_tls(name, {})
             shutil.rmtree(self._meta(name).parent)
@@ -183,7 +183,7 @@ class Contexts:
         for depth in range(len(inner) + 1):
             make_folder(self.config_dir.joinpath(*inner[:depth]))
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove what killed processes have left: folders with no context."""
         for folder in self.config_dir.glob('contexts/meta/*'):
             with contextlib.suppress(OSError):  # such as: not empty

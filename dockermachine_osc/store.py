@@ -207,7 +207,8 @@ class Scope:
                 pass
 
     def _tidy(self, name: str) -> None:
-        files.sweep(self.root, all_ages=False)
+        for place in (self.root, self.path):
+            files.sweep(place, all_ages=False)
         for left in (self.path / 'machines').glob(f'{_GONE}*'):
             shutil.rmtree(left, ignore_errors=True)
         folder = self.machine(name)

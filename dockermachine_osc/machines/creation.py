@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from dockermachine_osc.request import CreateRequest
     from dockermachine_osc.store import MachineFolder, Scope
 
+#: Bytes, many more than a machine's files have.
+_ROOM = 1 << 16
 #: Seconds that taking back a failed machine may last.
 REMOVAL_TIMEOUT = 180
 
@@ -167,6 +169,9 @@ def _fill(
         folder.save({'id': machine_id})
         for filename, secret in secrets.items():
             folder.write(filename, secret)
+        # For what is still to come, when the machine is there.
+        with folder.aside({'room': bytes(_ROOM)}):
+            pass
     except BaseException:
         with contextlib.suppress(errors.StoreFailure):
             folder.remove()

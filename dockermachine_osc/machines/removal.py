@@ -132,6 +132,7 @@ def remove_locally(
     names = {contexting.name_of(folder), *contexts.made_for(machine_id)}
     for context in filter(None, names):
         contexts.remove(context, machine_id)
+    contexts.sweep()
     folder.remove()
     answers.forget(folder.scope.root, folder.name)
     if ssh_entries.in_use(folder.scope.root) and (

@@ -29,9 +29,9 @@ class Deaths:
         shutil.copytree(self._folder, self._copy, symlinks=True)
         self.count = 0
 
-    def of(self, work):
+    def of(self, work, step=1):
         """Yield after each death; end when the work has come to its end."""
-        for number in itertools.count(1):
+        for number in itertools.count(1, step):
             self._restore()
             if not self._dies(work, number):
                 break
