@@ -94,6 +94,12 @@ class Proxy(http.server.ThreadingHTTPServer):
 
     # ------------------------------------------------------------- running
 
+    def arm(self, plan: Plan | None) -> None:
+        """Begin to count anew, with something else to go wrong."""
+        with self._lock:
+            self.plan, self._struck, self.client = plan, None, 0
+            self.exchanges, self.counter = [], calls.Counter()
+
     def start(self, client: int = 0) -> None:
         """Begin to answer.
 
@@ -292,11 +298,12 @@ class Exchange:
 
     def send(self, number: signal.Signals) -> None:
         """Send the client a signal, and let it act on that."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._proxy.client, number)
+        if self._proxy.client:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._proxy.client, number)
         time.sleep(_REFLEX)
 
 
 def calls_of(exchanges: Sequence[Exchange]) -> list[Call]:
-    """Give the calls that were made, in an order that is always the same."""
-    return sorted({exchange.call for exchange in exchanges})
+    """Give the calls that were made, in their order."""
+    return [exchange.call for exchange in exchanges]

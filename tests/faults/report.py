@@ -79,7 +79,7 @@ def _table(command: str, cells: list[Cell]) -> str:
     columns = [f for f in FAULTS if any(cell.fault == f for cell in cells)]
     rows = [
         [str(call), *(outcomes.get((call, f), '') for f in columns)]
-        for call in sorted({cell.call for cell in cells})
+        for call in dict.fromkeys(cell.call for cell in cells)
     ]
     table = [[command, *columns], *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

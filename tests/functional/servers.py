@@ -36,6 +36,8 @@ docker inspect -f '{{.Id}} {{.Name}} {{.State.Status}} {{.State.StartedAt}} \\
 docker images --no-trunc -q
 docker volume ls -q
 """
+# Networks with a way out, of the one project and the other.
+_ROUTED = ('private', 'tight-net')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,10 +115,12 @@ class Server:
 class ServerTest(base.FunctionalTest):
     """A test that boots servers of its own.
 
+    :cvar cloud: in which project.
     :cvar open_ports: what their security group lets in.
     :cvar key_type: of the key to log in with.
     """
 
+    cloud = 'devcloud'
     open_ports: typing.ClassVar[tuple[int, ...]] = (22,)
     key_type: typing.ClassVar[tuple[str, ...]] = ('-t', 'ed25519')
 
@@ -129,12 +133,12 @@ class ServerTest(base.FunctionalTest):
     ) -> Server:
         """Boot a server, as somebody did long ago with `server create`.
 
-        :param network: where it is not `private`, the server has no floating
+        :param network: where no router is, the server has no floating
             IP; `ipv6` opens SSH to IPv6.
         :param further: networks that it has a port on, too.
         """
-        name = self.name(prefix)
-        connection = devcloud.connect('devcloud')
+        name = self.name(prefix, self.cloud)
+        connection = devcloud.connect(self.cloud)
         key = self._key(name)
         group = connection.network.create_security_group(name=name)
         self.addCleanup(connection.network.delete_security_group, group.id)
@@ -149,7 +153,7 @@ class ServerTest(base.FunctionalTest):
             )
         ports = [self._port(n, group.id) for n in (network, *further)]
         address = ports[0].fixed_ips[0]['ip_address']
-        if network == 'private':
+        if network in _ROUTED:
             address = self._floating_ip(ports[0])
         compute = connection.compute
         server = compute.create_server(
@@ -160,7 +164,7 @@ class ServerTest(base.FunctionalTest):
             key_name=self.key_pair(name),
         )
         # Before its port goes.
-        self.addCleanup(devcloud.clean, 'devcloud', name)
+        self.addCleanup(devcloud.clean, self.cloud, name)
         compute.wait_for_server(server, interval=0.3, wait=120)
         found = Server(server.id, name, address, key)
         devcloud.wait_for('cloud-init is done', lambda: _booted(found))
@@ -171,7 +175,7 @@ class ServerTest(base.FunctionalTest):
         return name
 
     def _port(self, network: str, group: str) -> typing.Any:
-        neutron = devcloud.connect('devcloud').network
+        neutron = devcloud.connect(self.cloud).network
         port = neutron.create_port(
             network_id=_found(neutron.find_network(network)),
             security_group_ids=[group],
@@ -180,7 +184,7 @@ class ServerTest(base.FunctionalTest):
         return port
 
     def _floating_ip(self, port: typing.Any) -> str:
-        neutron = devcloud.connect('devcloud').network
+        neutron = devcloud.connect(self.cloud).network
         address = neutron.create_ip(
             floating_network_id=_found(neutron.find_network('public')),
             port_id=port.id,
@@ -193,7 +197,7 @@ class ServerTest(base.FunctionalTest):
         self.here.run(
             *('ssh-keygen', '-q', *self.key_type, '-N', '', '-f', str(file))
         )
-        compute = devcloud.connect('devcloud').compute
+        compute = devcloud.connect(self.cloud).compute
         public = file.with_suffix('.pub').read_text()
         pair = self.key_pair(name)
         compute.create_keypair(name=pair, public_key=public)

@@ -220,6 +220,11 @@ class Running:
             process_group=0,
         )
 
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        return self._process.pid
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal, as a terminal would: to the whole group."""
         os.killpg(self._process.pid, number)
