@@ -64,7 +64,8 @@ def mark(machine_id: str, name: str) -> str:
 
 def read_mark(description: str | None) -> tuple[str, str] | None:
     """Read a description back into (machine id, machine name), or None."""
-    found = _MARK.fullmatch(description or '')
+    # Not only its text but its type is the cloud's word.
+    found = _MARK.fullmatch(str(description or ''))
     return (found[1], found[2]) if found else None
 
 
@@ -72,7 +73,8 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda text: pattern.fullmatch(text) is not None
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Tell whether a text is an IP address, of no zone."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -228,7 +230,7 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     'state': {CREATING, READY, KEPT}.__contains__,
     'timeout': _matches(re.compile(r'[1-9][0-9]{0,6}')),
     'access': {'tls', 'ssh'}.__contains__,
-    'address': _is_address,
+    'address': is_address,
     'engine_port': _is_port,
     'engine_version': _matches(_WORD),
     'engine_source': _matches(_PRINTABLE),

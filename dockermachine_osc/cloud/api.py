@@ -92,7 +92,8 @@ class Cloud:
         """
         rules = plan.possible_rules(requests[0])
         found = survey.take(self._connection, requests, rules)
-        return plan.make(requests, found)
+        with failures.step('understand what the cloud has'):
+            return plan.make(requests, found)
 
     def machines(
         self, *, name: str = '', status: str = '', tags: Sequence[str] = ()

@@ -56,6 +56,13 @@ def step(what: str) -> Iterator[None]:
             f'Cannot {what}: {plain(error)}',
             status=int(getattr(error, 'http_status', 0) or 0),
         ) from error
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        # The SDK takes every answer for what the API promises.
+        raise ApiError(
+            f'Cannot {what}: the answer is not as the API has it '
+            f'({type(error).__name__}: {plain(error)})',
+            'See the answers: openstack --debug docker machine ...',
+        ) from error
 
 
 def _hint(status: int, detail: str) -> str:

@@ -67,8 +67,13 @@ def _network(quota: QuotaDetails | None, network: dict[str, int]) -> list[str]:
         return []
     needs: list[_Need] = []
     for name, need in network.items():
-        usage = getattr(quota, name) or {}
-        used = usage.get('used', 0) + usage.get('reserved', 0)
+        usage = getattr(quota, name)
+        if not isinstance(usage, dict):
+            continue
+        numbers = usage.get('used', 0), usage.get('reserved', 0)
+        if not all(isinstance(number, int) for number in numbers):
+            continue
+        used = sum(numbers)
         label = name.replace('_', ' ').replace('ips', 'IPs')
         needs.append((label, need, used, usage.get('limit', -1)))
     return _lines(needs)
@@ -90,9 +95,15 @@ def _volumes(
 
 
 def _lines(needs: Iterable[_Need]) -> list[str]:
-    """Say of each (what, need, used, limit) without room; -1: no limit."""
+    """Say of each (what, need, used, limit) without room; -1: no limit.
+
+    What is no number is not known: the cloud will say no itself.
+    """
     return [
         f'{what}: {need} needed, {used} of {limit} in use'
         for what, need, used, limit in needs
-        if need and limit is not None and limit >= 0 and used + need > limit
+        if need
+        and isinstance(used, int)
+        and isinstance(limit, int)
+        and 0 <= limit < used + need
     ]

@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from dockermachine_osc.errors import InvalidRequest
 
 
 def path(text: str) -> Path:
-    """Read a path, in which ~ is the home folder."""
-    return Path(text).expanduser()
+    """Read a path, in which ~ is the home folder.
+
+    :raises ArgumentTypeError: if it is none, as argparse wants it.
+    """
+    try:
+        return Path(text).expanduser()
+    except (TypeError, RuntimeError) as error:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no path: {error}'
+        ) from error
 
 
 def read(option: str, file: str) -> bytes:
@@ -22,3 +31,5 @@ def read(option: str, file: str) -> bytes:
         return path(file).read_bytes()
     except OSError as error:
         raise InvalidRequest(f'{option} {file}: {error.strerror}') from error
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise InvalidRequest(f'{option} {file}: {error}') from error

@@ -256,6 +256,8 @@ def _configured(configured: object) -> dict[str, Any]:
                 f'Known are: {", ".join(sorted(_DEFAULTS))}',
             )
         field, read = _DEFAULTS[option]
+        if value is None:
+            continue  # as if it were not there
         try:
             values[field] = read(value)
         except argparse.ArgumentTypeError as error:

@@ -26,7 +26,12 @@ from dockermachine_osc.machines.machine import (
     local_facts,
     local_record,
 )
-from dockermachine_osc.record import KEPT, Record, new_machine_id
+from dockermachine_osc.record import (
+    KEPT,
+    Record,
+    is_address,
+    new_machine_id,
+)
 from dockermachine_osc.report import Reporter, Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -267,7 +272,11 @@ def _fixed_address(port: Port, version: int) -> str:
 
 
 def _fixed_ips(ports: Sequence[Port]) -> list[str]:
-    return [str(f['ip_address']) for p in ports for f in p.fixed_ips or ()]
+    """Give the addresses; a port in a form that no API has, has none."""
+    lists = [p.fixed_ips for p in ports if isinstance(p.fixed_ips, list)]
+    fixed = [f for listed in lists for f in listed if isinstance(f, dict)]
+    found = [f.get('ip_address') for f in fixed]
+    return [str(a) for a in found if is_address(str(a))]
 
 
 # -------------------------------------------------------------------- keep
