@@ -15,6 +15,7 @@ from dockermachine_osc.machines import (
     access,
     contexting,
     errand,
+    failing,
     provision,
     removal,
     ssh_entries,
@@ -234,6 +235,7 @@ def _taken_back(
     except BaseException as error:
         where = steps.where
         if was_machine:
+            failing.tell(error, where, 'provision', proposal.server.name)
             raise
         steps.begin('Taking the changes back')
         problem = _undo(cloud, proposal, folder, steps)
@@ -243,6 +245,11 @@ def _taken_back(
                 f"Server '{proposal.server.name}' was not adopted: it failed "
                 f'at {where}.\n{error.message}\n'
                 f'{problem or "All changes were taken back."}'
+            )
+            error.hint = failing.and_then(
+                error.hint,
+                'When that is mended: openstack docker machine adopt '
+                f'{proposal.server.name}',
             )
         raise
 

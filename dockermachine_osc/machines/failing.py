@@ -28,13 +28,19 @@ def told(steps: Steps, verb: str, name: str) -> Iterator[None]:
     """
     try:
         yield
-    except (*ON_THE_HOST, errors.CloudFailure) as error:
-        error.message = f'it failed at {steps.where}.\n{error.message}'
+    except errors.MachineError as error:
+        tell(error, steps.where, verb, name)
+        raise
+
+
+def tell(error: BaseException, where: str, verb: str, name: str) -> None:
+    """Have an error say so, unless it is about what was asked for."""
+    if isinstance(error, (*ON_THE_HOST, errors.CloudFailure)):
+        error.message = f'it failed at {where}.\n{error.message}'
         error.hint = and_then(
             error.hint,
             f'When that is mended: openstack docker machine {verb} {name}',
         )
-        raise
 
 
 def and_then(*hints: str) -> str:

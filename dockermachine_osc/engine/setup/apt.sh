@@ -211,5 +211,8 @@ apt_cause() {
     [ -n "$cause" ] || cause=$(grep -A 1 '^dpkg: error' "$LOG" | head -n 2 |
         sed 's/^ *//' | tr '\n' ' ')
     [ -n "$cause" ] || cause=$(sed -n 's/^E: //p' "$LOG" | head -n 1)
+    case $cause in *' Release file.')
+        cause="$cause $(grep -A 1 -m 1 '^Err:' "$LOG" | sed -n '2s/^ *//p')" ;;
+    esac
     say "apt-get: ${cause:-ended with an error}"
 }

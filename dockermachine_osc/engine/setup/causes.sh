@@ -105,15 +105,19 @@ out_of_time() {
     if [ -s "$LOG" ]; then
         grep -v '^step ' "$LOG" | tr '\r' '\n' | tail_of
     elif [ -e "$RUN_DIR/pending" ]; then
-        tail_of <"$ROOT/var/log/cloud-init-output.log" 2>/dev/null
+        # Without the pictures of keys.
+        grep -v '^[|+]' "$ROOT/var/log/cloud-init-output.log" 2>/dev/null |
+            tail_of
     fi
     hint=$(hint_of_log)
+    # What becomes of it later is no news: whoever comes next installs anew.
+    rm -f "$RUN_DIR/pending"
     fail "$EX_TIMEOUT" "$cause" "${hint:-give it longer with --timeout}"
 }
 
 overdue_cause() {
     holder=$(lock_holder)
-    hangs=$(chain)
+    hangs=$(installer_chain)
     if [ -n "$holder" ]; then
         say "apt's lock was not free in time: $holder holds it"
     elif [ -n "$hangs" ]; then
@@ -125,36 +129,49 @@ overdue_cause() {
     fi
 }
 
-# Who has the lock that apt waits for, by apt's last line.
+# Who has the lock that apt waits for, by apt's last lines.
 lock_holder() {
     [ -s "$LOG" ] || return 0
-    tail -c 400 "$LOG" | tr '\r' '\n' | grep . | tail -n 1 |
+    tail -c 1000 "$LOG" | tr '\r' '\n' | grep . | tail -n 4 |
         sed -n 's/.*Could not get lock.* held by \(process [0-9]* ([^)]*)\).*/\1/p' |
-        clean
+        tail -n 1 | clean
 }
 
-# What the installer runs, and what that runs, down to the last of them.
+# chain PID: what it runs, and what that runs, down to the end; the last two.
 chain() {
-    pid=$(cat "$RUN_DIR/installer" 2>/dev/null) && [ -d "/proc/$pid" ] ||
-        return 0
+    pid=$1
     above=''
     last=''
     while kids=$(cat "/proc/$pid/task/$pid/children" 2>/dev/null) &&
         [ -n "$kids" ]; do
-        kids=${kids% }
-        pid=${kids##* }
+        pid=${kids%% *}
         above=$last
-        last=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null |
-            clean | cut -c 1-100 | sed 's/ *$//')
+        last=$(command_of "$pid")
     done
     say "${above:+$above > }$last"
 }
 
+command_of() {
+    tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | clean | cut -c 1-100 |
+        sed 's/ *$//'
+}
+
+installer_chain() {
+    pid=$(cat "$RUN_DIR/installer" 2>/dev/null) && [ -d "/proc/$pid" ] ||
+        return 0
+    chain "$pid"
+}
+
 cloud_init_stage() {
-    command -v cloud-init >/dev/null || return 0
-    stage_now=$(timeout 10 cloud-init status --long 2>/dev/null |
-        sed -n '/^detail:/{n;p;q}' | clean | cut -c 1-120)
-    say "${stage_now:+: it is at $stage_now}"
+    unit=$(systemctl list-units --no-legend --plain --state=activating \
+        'cloud-*' 2>/dev/null | awk '{ print $1; exit }')
+    [ -n "$unit" ] || return 0
+    for which in ControlPID MainPID; do
+        pid=$(systemctl show -p "$which" --value "$unit")
+        [ "${pid:-0}" = 0 ] || break
+    done
+    at=$(chain "$pid")
+    say ": $unit is at ${at:-$(command_of "$pid")}"
 }
 
 # ---- the clock ------------------------------------------------------------

@@ -221,6 +221,8 @@ hint_of_log() {
         say 'another one installs there, as unattended-upgrades does at boot; when it is done, try again'
     elif grep -q 'is not valid yet\|is expired' "$LOG"; then
         say 'the clock of the host may be wrong: date shows it'
+    elif grep -q '^E: .*\(Release file\|not signed\|Clearsigned\)' "$LOG"; then
+        say 'see /etc/apt/sources.list* on the host: that mirror does not have this distribution, or something else answers in its place'
     fi
 }
 

@@ -140,7 +140,7 @@ change_packages() {
     grep -v '^step \|^note ' "$LOG" | tail_of >"$RUN_DIR/tail"
     cat "$RUN_DIR/tail"
     [ -n "$(replaced)" ] || rm -f "$RUN_DIR/upgrading"
-    fail "$EX_INSTALL" "$cause"
+    fail "$EX_INSTALL" "$cause" "$(hint_of_log)"
 }
 
 # What had another version before, as NAME=VERSION.

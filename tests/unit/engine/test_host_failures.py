@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What fails on a host: told with its cause, in time, and then mended."""
 
+import subprocess
 import time
 
 from dockermachine_osc import engine
@@ -37,6 +38,13 @@ exit 100
 """
 NO_ROOM = """
 echo "E: You don't have enough free space in /var/cache/apt/archives/."
+exit 100
+"""
+NOT_FOUND = """#!/bin/sh
+echo 'Ign:1 http://m/debian x InRelease'
+echo 'Err:2 http://m/debian x Release'
+echo '  404  Not Found [IP: 192.0.2.9 80]'
+echo "E: The repository 'http://m/ x' does not have a Release file."
 exit 100
 """
 LOCKED = """
@@ -102,6 +110,11 @@ class InstallationTest(ServingTestCase):
         self.assertIn("You don't have enough free space", error.cause)
         self.assertIn('df -h', error.hint)
 
+    def test_mirror_without_this_distribution(self):
+        error = self.failure(self.bare(apt=NOT_FOUND))
+        self.assertIn('does not have a Release file. 404', error.cause)
+        self.assertIn('/etc/apt/sources.list', error.hint)
+
     def test_package_whose_script_fails(self):
         host = self.bare(SCRIPT_FAILS)
         error = self.failure(host)
@@ -117,6 +130,13 @@ class InstallationTest(ServingTestCase):
         self.assertIn(f'lock was not free in time: {holder}', error.cause)
         self.assertIn('another one installs there', error.hint)
 
+    def test_lock_of_the_lists_is_held(self):
+        apt = '#!/bin/sh\necho Reading package lists...\necho "E: Could not '
+        apt += 'get lock /l. It is held by process 7 (apt-get)"\necho "E: '
+        apt += 'Unable to lock directory /var/lib/apt/lists/"\nexit 100\n'
+        error = self.failure(self.bare(apt=apt), wait=2)
+        self.assertIn('not free in time: process 7 (apt-get)', error.cause)
+
     def test_waiting_for_the_lock_is_a_step(self):
         done = self.serve(self.bare(LOCKED), wait=3)
         self.assertIn(
@@ -131,6 +151,36 @@ class InstallationTest(ServingTestCase):
         self.assertEqual(engine.EXIT_TIMEOUT, error.exit_code)
         self.assertIn('was not done in time, it is at: ', error.cause)
         self.assertIn('sleep 77; true > sleep 77', error.cause)
+
+    def test_what_hung_and_was_ended_is_no_news(self):
+        host = self.bare()
+        host.write('run/docker-machine/pending', '')
+        host.write('run/docker-machine/install.log', 'step x\n')
+        self.failure(host, wait=1)
+        # Meanwhile somebody ends it.
+        host.write('run/docker-machine/result', '70\n')
+        self.mended(host)
+
+    def test_cloud_init_hangs(self):
+        hanging = subprocess.Popen(['sleep', '66'])
+        self.addCleanup(hanging.wait)
+        self.addCleanup(hanging.kill)
+        host = self.bare()
+        host.program(
+            'systemctl',
+            hostroot.SYSTEMCTL.replace(
+                "'cat docker",
+                'list-units*) echo "cloud-config.service loaded" ;;\n'
+                f"'show -p ControlPID'*) echo {hanging.pid} ;;\n'cat docker",
+            ),
+        )
+        host.write('run/docker-machine/pending', '')
+        host.write('var/log/cloud-init-output.log', 'mine\n| .o |\n')
+        error = self.failure(host, wait=1)
+        self.assertIn('cloud-init has not come to the engine', error.cause)
+        self.assertIn('cloud-config.service is at sleep 66', error.cause)
+        self.assertEqual(('mine',), error.tail)
+        self.mended(host)
 
     def test_half_installed(self):
         """docker.service is there, and the package does not work."""

@@ -104,7 +104,9 @@ class TestAdopt(adopting.AdoptingTestCase):
         self.adopt()
         self.host.failures['ask'] = engine.EngineTimeout('Nobody')
         self.host.failures['serve'] = errors.HostFailure('Cut off')
-        self.assertRaises(errors.HostFailure, self.adopt)
+        error = self.assertRaises(errors.HostFailure, self.adopt)
+        self.assertIn("it failed at 'Setting up the engine' after", str(error))
+        self.assertIn('docker machine provision web1', error.hint)
         self.assertNotIn('leave', self.host.verbs())
         self.assertTrue(self.machines.get('web1').folder)
 
@@ -137,6 +139,8 @@ class TestTakenBack(adopting.AdoptingTestCase):
             self.assertIn('Not you', said, pattern)
             self.assertIn("Server 'web1' was not adopted", said)
             self.assertIn('All changes were taken back', said)
+            self.assertIn("it failed at '", said)
+            self.assertIn('docker machine adopt web1', said)
 
     def _no_joining(self):
         self.fake.refuse('POST compute .*/action', 403, 'Not you')
