@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.cloud.servers import MachineServer
 
-_GONE = (404, 409)
+_GONE = 404
 
 
 def find_server(connection: Connection, wanted: str) -> MachineServer:
@@ -88,7 +88,7 @@ def unmark(connection: Connection, server_id: str) -> None:
         with failures.step(f'read server {server_id}'):
             metadata = compute.get_server(server_id).metadata or {}
     except failures.ApiError as error:
-        if error.status not in _GONE:
+        if error.status != _GONE:
             raise
         return
     ours = [key for key in metadata if key.startswith(PREFIX)]
@@ -103,7 +103,7 @@ def _drop(server_id: str, call: Callable[..., Any], what: object) -> None:
         with failures.step(f'unmark server {server_id}'):
             call(server_id, what)
     except failures.ApiError as error:
-        if error.status not in _GONE:
+        if error.status != _GONE:
             raise
 
 
@@ -130,11 +130,15 @@ def close_to(connection: Connection, server_id: str, group: str) -> None:
     """
     if not group:
         return
-    try:
+
+    def take() -> None:
         with failures.step(f'take security group {group} from the server'):
             connection.compute.remove_security_group_from_server(
                 server_id, group
             )
+
+    try:
+        patience.repeated(take)
     except failures.ApiError as error:
-        if error.status not in _GONE:
+        if error.status != _GONE:
             raise

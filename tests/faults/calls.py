@@ -15,8 +15,11 @@ import typing
 import urllib.parse
 
 # What stands for one thing, in place of others of its kind: ids of Nova,
-# Neutron, Glance and Keystone, and groups of ours, named after their rules.
-_ID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}')
+# Neutron, Glance and Keystone, and items of metadata.
+_ID = re.compile(
+    r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}'
+    r'|docker-machine(:|%3A).*'
+)
 
 
 class Call(typing.NamedTuple):

@@ -86,7 +86,21 @@ class Stage:
         if done.word != 'ready':
             raise AssertionError(f'without any fault: {done}')
         self._made, self._makings = self._counts(), _makings(way)
-        self.calls = proxy.calls_of(way.exchanges)
+        self.calls = self._telling(proxy.calls_of(way.exchanges))
+
+    def _telling(self, calls: list[Call]) -> list[Call]:
+        """Leave out those that would tell nothing new.
+
+        Of many of a kind, the first two and the last are gone through.
+        """
+        known = stage(self.scene.beside).calls if self.scene.beside else []
+        last = {call.kind: call.nth for call in calls}
+        return [
+            call
+            for call in calls
+            if call.kind not in {k.kind for k in known}
+            and call.nth in (1, 2, last[call.kind])
+        ]
 
     # ------------------------------------------------------------- a cell
 
@@ -139,10 +153,7 @@ class Stage:
         Always after SIGKILL; if the cloud is gone for ever, if that is said.
         Whoever deletes or renews is told that it was not done, and repeats.
         """
-        if done.word == 'killed' or self.scene.name in (
-            'delete',
-            'cert renew',
-        ):
+        if done.word == 'killed' or not self.scene.undoes:
             return True
         confessed = all(words in done.said for words in _CONFESSES)
         return fault.lasting and confessed

@@ -26,11 +26,15 @@ class Scene:
     """One command, and what it finds.
 
     :ivar name: of the command.
+    :ivar beside: the scene whose calls need not be gone through again.
+    :ivar undoes: whether the command, when it fails, takes all back.
     :ivar adopting: whether the server was there before the machine.
     """
 
     name = ''
+    beside = ''
     adopting = False
+    undoes = False
 
     def arrange(self, cloud: StandIn) -> None:
         """Put there what has to be there again in the end."""
@@ -63,6 +67,7 @@ class Create(Scene):
     """With no options: a port, a floating IP, a group and a server."""
 
     name = 'create'
+    undoes = True
 
     def manners(self) -> contextlib.AbstractContextManager[None]:
         """Give how the command takes SIGTERM: as Ctrl-C."""
@@ -79,6 +84,25 @@ class Create(Scene):
     def is_orphan(self, cloud: StandIn) -> bool:
         """Tell whether prune has to find what is left."""
         return bool(_unready(cloud))
+
+
+class CreateWithAddress(Create):
+    """With a floating IP of the user's, which is to be free again."""
+
+    name = 'create --floating-ip'
+    beside = 'create'
+
+    def arrange(self, cloud: StandIn) -> None:
+        """Put the address there."""
+        mine = cloud.add_floating_ip(cloud.public)
+        self._address = mine['floating_ip_address']
+
+    def run(self, machines: Machines, told: workbench.Notes) -> None:
+        """Run the command."""
+        request = CreateRequest(
+            NAME, timeout=_TIMEOUT, floating_ip=self._address
+        )
+        workbench.create(machines, request, told)
 
 
 class Delete(Scene):
@@ -104,6 +128,7 @@ class Adopt(Scene):
     """Of a server in a group that does not open the engine's port."""
 
     name = 'adopt'
+    undoes = True
     adopting = True
 
     def manners(self) -> contextlib.AbstractContextManager[None]:
@@ -138,6 +163,31 @@ class Adopt(Scene):
         return not self.is_listed(cloud)
 
 
+class LetGo(Adopt):
+    """Delete of a machine that was adopted here: the server stays."""
+
+    name = 'delete (adopted)'
+    undoes = False
+    beside = 'delete'
+
+    def manners(self) -> contextlib.AbstractContextManager[None]:
+        """Give how the command takes SIGTERM: that it ends it, by default."""
+        return contextlib.nullcontext()
+
+    def prepare(self, machines: Machines) -> None:
+        """Make what the command is for."""
+        super().run(machines, workbench.Notes())
+
+    def run(self, machines: Machines, told: workbench.Notes) -> None:
+        """Run the command."""
+        machines.delete(NAME, _TIMEOUT)
+
+    def broken(self, cloud: StandIn, home: pathlib.Path) -> str:
+        """Say what is not so of what a success promises."""
+        left = [*home.glob('store/scopes/*/machines/*')]
+        return f'local files are left: {left}' if left else ''
+
+
 class Renew(Scene):
     """Of all certificates, of a machine that was made here."""
 
@@ -156,9 +206,15 @@ class Renew(Scene):
         return _unready(cloud) or _keys_unlike_record(cloud, home)
 
 
-SCENES = {
-    scene.name: scene for scene in (Create(), Adopt(), Delete(), Renew())
-}
+_ALL = (
+    Create(),
+    CreateWithAddress(),
+    Adopt(),
+    Delete(),
+    LetGo(),
+    Renew(),
+)
+SCENES = {scene.name: scene for scene in _ALL}
 
 
 def _server(cloud: StandIn) -> dict[str, Any]:

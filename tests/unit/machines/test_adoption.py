@@ -301,11 +301,25 @@ class TestLeave(adopting.AdoptingTestCase):
             'DELETE network .*/security-groups/',
             'DELETE compute .*/tags/',
         ):
-            self.fake.refuse(pattern, 500, 'Broken')
+            self.fake.refuse(pattern, 500, 'Broken', always=True)
             self.assertRaises(errors.CloudFailure, self.delete)
+            self.fake.forget_hooks()
             self.delete()
             self.assertHolds(self.before)
             self.assertEqual([], self.local())
+            self.adopt()
+
+    def test_not_at_this_moment(self):
+        """Nova refuses while something else is done to the server."""
+        for pattern in (
+            'POST compute .*/action',
+            'DELETE compute .*/metadata/',
+            'DELETE compute .*/tags/',
+        ):
+            self.fake.refuse(pattern, 409, 'Not in this state')
+            self.assertRaises(errors.CloudFailure, self.delete)
+            self.delete()
+            self.assertHolds(self.before)
             self.adopt()
 
     def test_cut_off_in_the_last_steps(self):
