@@ -356,6 +356,8 @@ def _failure(exit_code: int, said: dict[str, list[str]]) -> SetupFailed:
     elif not cause and (words := _not_ours(said)):
         # As of cloud-init's root: Please login as the user "debian".
         cause = f'The host did not let the set-up run: {words}'
+        if 'login as' in words:
+            hint = 'Name that user: --ssh-user'
     return SetupFailed(
         cause or f'The set-up on the host ended with exit code {exit_code}.',
         hint,

@@ -57,13 +57,17 @@ cause_in() {
 # What the engine says beside what matters.
 without_chatter() { grep -v ' level=\(info\|debug\) ' || :; }
 
-# systemd may have made several tries.
+# systemd may have made several tries; one that has just begun tells nothing.
 journal_of_last_try() {
     # The engine's last words may still be on their way.
     journalctl --sync 2>/dev/null
     journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
-        2>/dev/null | awk '/^Starting / { text = "" } { text = text $0 "\n" }
-            END { printf "%s", text }'
+        2>/dev/null | awk '/^Starting / { before = text; text = "" }
+            { text = text $0 "\n" }
+            END {
+                if (text !~ /exited|[Ff]ailed/ && before != "") text = before
+                printf "%s", text
+            }'
 }
 
 # cannot_write FILE: and why, if its disk is full.

@@ -161,6 +161,19 @@ class OutcomeTest(base.BaseTestCase):
         self.assertEqual(('one', 'two'), error.tail)
         self.assertEqual('why\n  | one\n  | two\ndo', str(error))
 
+    def test_another_user_has_to_log_in(self):
+        said = 'Please login as the user "debian" rather than "root".'
+        error = self.failure(142, said)
+        self.assertIn(said, error.cause)
+        self.assertIn('--ssh-user', error.hint)
+        self.assertEqual('', self.failure(1, 'sh: no such thing').hint)
+
+    def test_host_has_no_room_for_what_it_is_handed(self):
+        error = self.failure(
+            engine.EXIT_STAGING, 'tar: x: No space left on device'
+        )
+        self.assertIn('tar: x: No space left on device', error.cause)
+
     def test_ready_is_not_enough(self):
         self.assertEqual(1, self.failure(1, 'ready 28').exit_code)
         self.assertEqual(0, self.failure(0, 'step x').exit_code)

@@ -249,7 +249,10 @@ class StartTest(ServingTestCase):
         unit = host.root / 'lib/systemd/system/docker.service'
         unit.write_text(unit.read_text().replace('fd://', 'fd:// --broken'))
         host.write('journal', journal)
-        host.program('journalctl', f'#!/bin/sh\ncat {host.root}/journal\n')
+        host.program(
+            'journalctl',
+            f'#!/bin/sh\n[ "$1" = --sync ] || cat {host.root}/journal\n',
+        )
         for name, text in programs.items():
             host.program(name, text)
         return self.failure(host)
@@ -288,6 +291,15 @@ class StartTest(ServingTestCase):
         )
         self.assertIn('address already in use', error.cause)
         self.assertIn('ss -ltnp', error.hint)
+
+    def test_next_try_has_begun_already(self):
+        error = self.fails(
+            'Starting docker.service...\nfailed to start daemon: first\n'
+            'Starting docker.service...\nfailed to start daemon: second\n'
+            'Starting docker.service...\n'
+        )
+        self.assertIn(': failed to start daemon: second', error.cause)
+        self.assertNotIn('failed to start daemon: first', error.tail)
 
     def test_in_the_words_of_the_engine(self):
         error = self.fails('time=x level=fatal msg="no such thing"\n')
