@@ -120,10 +120,11 @@ def ensure(
 ) -> str:
     """Give the id of a group with these rules, made now if none is known."""
     if known:
-        group = min(known, key=lambda g: (str(g.created_at), g.id))
+        group = min(known, key=lambda g: (str(g.created_at), str(g.id)))
     else:
         group = _create(connection, rules)
-    missing = rules.missing_from(group)
+    with failures.step(f'read the rules of security group {group.name}'):
+        missing = rules.missing_from(group)
     if missing:
         patience.repeated(lambda: _add(connection, rules, group.id, missing))
     return str(group.id)

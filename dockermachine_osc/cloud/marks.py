@@ -45,9 +45,9 @@ def find(connection: Connection) -> list[Marked]:
     with failures.step('list ports and floating IPs'):
         addresses = list(network.ips(project_id=project_id))
         ports = list(network.ports(project_id=project_id))
-    found: list[FloatingIP | Port] = [*addresses, *ports]
-    users = {port.id: _device(port) for port in ports}
-    return [m for resource in found if (m := _marked(resource, users))]
+        found: list[FloatingIP | Port] = [*addresses, *ports]
+        users = {str(port.id): _device(port) for port in ports}
+        return [m for resource in found if (m := _marked(resource, users))]
 
 
 def _device(port: Port) -> str:
@@ -67,8 +67,8 @@ def _marked(
     label = failures.plain(address or resource.id)
     created = failures.plain(resource.created_at or '')
     port_id = resource.port_id if address else resource.id
-    used_by = users.get(port_id or '', '')
-    return Marked(kind, resource.id, *found, label, created, used_by)
+    used_by = users.get(str(port_id or ''), '')
+    return Marked(kind, str(resource.id), *found, label, created, used_by)
 
 
 def write_anew(connection: Connection, resource: Marked, name: str) -> None:
