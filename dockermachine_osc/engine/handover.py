@@ -23,6 +23,7 @@ EXIT_START = 72
 EXIT_SCRIPT = 73
 EXIT_STAGING = 74
 EXIT_TIMEOUT = 75
+EXIT_TAKEN = 76
 EXIT_SUDO = 77
 EXIT_NO_COMMAND = 127
 
@@ -129,15 +130,20 @@ def tls_files(ca: bytes, certificate: bytes, key: bytes) -> dict[str, bytes]:
 
 
 def further_files(
-    options: EngineOptions, post_script: bytes = b''
+    options: EngineOptions,
+    post_script: bytes = b'',
+    found: str | None = None,
 ) -> dict[str, bytes]:
     """Return what any engine can be handed beside that.
 
     :param options: take the place of those on the host; none leave them.
     :param post_script: run as root when the engine has started.
+    :param found: the id of the machine that the host was, '' for none: if it
+        is another by now, it is left alone, with EXIT_TAKEN.
     """
     files = {'options': options.render().encode(), 'post-script': post_script}
-    return {name: content for name, content in files.items() if content}
+    files = {name: content for name, content in files.items() if content}
+    return files if found is None else files | {'found': found.encode()}
 
 
 def configure(options: EngineOptions, wait: int) -> Handover:

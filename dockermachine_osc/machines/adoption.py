@@ -52,6 +52,7 @@ def adopt(
     """
     if not proposal.changes:
         return proposal.server
+    _check_still(cloud, proposal)
     folder = files.machine(proposal.server.name)
     if folder.exists() and not proposal.server.record.id:
         # Left by a machine of that name that is gone.
@@ -65,7 +66,11 @@ def adopt(
             folder,
             deadline,
             steps,
-            engine.further_files(request.engine_options, request.post_script),
+            engine.further_files(
+                request.engine_options,
+                request.post_script,
+                proposal.findings.machine,
+            ),
         )
     _keep(cloud, contexts, request, folder, server, steps)
     return server
@@ -125,6 +130,27 @@ def _leave_host(
 
 
 # ------------------------------------------------------------------- adopt
+
+
+def _check_still(cloud: Cloud, proposal: Proposal) -> None:
+    """Refuse a server that has become a machine since it was looked at.
+
+    Who comes between this look and our mark is met on the host.
+    """
+    before = proposal.server
+    now = cloud.server(before.id)
+    if now is None:
+        raise errors.NotFound(f"Server '{before.name}' is gone")
+    if now.record.id != before.record.id:
+        raise _taken(before)
+
+
+def _taken(server: MachineServer) -> errors.NameTaken:
+    return errors.NameTaken(
+        f"Server '{server.name}' ({server.id}) was adopted by somebody else "
+        'at the same time, whose machine it is now',
+        f'See it: openstack docker machine show {server.id}',
+    )
 
 
 def _prepare(
@@ -237,6 +263,11 @@ def _taken_back(
         if was_machine:
             failing.tell(error, where, 'provision', proposal.server.name)
             raise
+        if getattr(error, 'exit_code', 0) == engine.EXIT_TAKEN:
+            # What we have written into the cloud is the other one's to write
+            # over at its end; to take it off now would undo its marks.
+            removal.remove_locally(folder, contexts, '', steps)
+            raise _taken(proposal.server) from error
         steps.begin('Taking the changes back')
         problem = _undo(cloud, proposal, folder, steps)
         removal.remove_locally(folder, contexts, '', steps)

@@ -10,6 +10,7 @@ look() {
     fact distribution "${os_id:-unknown} ${os_version:-}"
     tell_keys
     tell_member
+    fact machine "$(machine_here)"
     if engine_present; then
         look_at_engine
     else
@@ -23,6 +24,20 @@ look() {
 # fact NAME VALUE
 fact() { say "fact $*"; }
 
+# The id of the machine that this host is already, if it is one.
+machine_here() { sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null; }
+
+# Two people may adopt a server at once: the file `found` has what `look` told
+# whoever hands over, and the first to come is the one whose machine it is.
+check_found() {
+    [ -e "$stage/found" ] || return 0
+    here=$(machine_here)
+    case $here in
+    "$machine_id" | "$(cat "$stage/found")") ;;
+    *) fail "$EX_TAKEN" "the host has become machine $here meanwhile" ;;
+    esac
+}
+
 tell_keys() {
     for file in "$ROOT"/etc/ssh/ssh_host_*_key.pub; do
         [ -s "$file" ] || continue
@@ -34,7 +49,6 @@ tell_keys() {
 look_at_engine() {
     fact engine "$(engine_version)"
     fact state "$(systemctl show -p ActiveState --value docker.service)"
-    fact machine "$(sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null)"
     look_at_containers
     [ "$options" = "$HOME_DIR/options" ] ||
         same "$options" "$HOME_DIR/options" || fact options differ

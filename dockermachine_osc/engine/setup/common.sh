@@ -44,6 +44,7 @@ EX_CONFLICT=71
 EX_START=72
 EX_SCRIPT=73
 EX_TIMEOUT=75
+EX_TAKEN=76
 
 say() { printf '%s\n' "$*"; }
 

@@ -10,6 +10,7 @@ serve() {
     load_settings "$stage/settings"
     why=$("${access}_words")
     one_at_a_time
+    check_found
     check_clock
     await_engine
     mount_data_disk

@@ -188,6 +188,44 @@ class LookTest(AdoptTestCase):
         self.assertEqual((), self.look(host).host_keys)
 
 
+class FoundTest(AdoptTestCase):
+    """What `look` told goes along, so that only one of two is served."""
+
+    def serve_found(self, host, found):
+        folder = self.stage(host)
+        (folder / 'found').write_text(found)
+        return host.call('serve', folder, '60')
+
+    def test_as_it_was(self):
+        host = self.host()
+        # Twice: a set-up that was cut off is finished by its own machine.
+        for _ in range(2):
+            done = self.serve_found(host, self.look_again(host))
+            engine.outcome(done.returncode, done.stdout.splitlines())
+
+    def look_again(self, host):
+        done = host.call('look', self.stage(host))
+        return engine.findings(0, done.stdout.splitlines()).machine
+
+    def test_machine_of_another(self):
+        """As of one that was forgotten, with --leave-host."""
+        host = self.host()
+        host.write('etc/docker-machine/settings', 'machine_id=old\n')
+        self.assertEqual('old', self.look_again(host))
+        self.assertEqual(0, self.serve_found(host, 'old').returncode)
+
+    def test_another_was_faster(self):
+        host = self.host()
+        for found in '', 'old':
+            host.write('etc/docker-machine/settings', 'machine_id=m2\n')
+            before = self.contents(host)
+            done = self.serve_found(host, found)
+            self.assertEqual(engine.EXIT_TAKEN, done.returncode)
+            self.assertIn('become machine m2 meanwhile', done.stdout)
+            self.assertEqual(before, self.contents(host))
+        self.assertEqual([], host.log())
+
+
 class LeaveTest(AdoptTestCase):
     def test_nothing_there(self):
         host = self.host()

@@ -31,6 +31,7 @@ class Host(fixtures.Fixture):
 
     def __init__(self):
         self.visits, self.statuses = [], {}
+        self.parcels = []
         # There is an engine to be asked while it is served.
         self.failures = {'ask': engine.EngineTimeout('Nobody')}
         self.lines = {
@@ -60,6 +61,8 @@ class Host(fixtures.Fixture):
         verbs = ('look', 'serve', 'leave')
         (verb,) = [v for v in verbs if f'setup.sh" {v} ' in command]
         self.visits.append((verb, self._argv))
+        if verb == 'serve':
+            self.parcels.append((command, stdin))
         self._fail(verb)
         if verb == 'serve':
             self.failures.pop('ask', None)

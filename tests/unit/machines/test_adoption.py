@@ -2,11 +2,14 @@
 """A server becomes a machine, and all is taken back if that fails."""
 
 import contextlib
+import io
+import tarfile
 
 import fixtures
 
 from dockermachine_osc import engine, errors, record, store
 from dockermachine_osc.machines import Machines
+from dockermachine_osc.request import AdoptRequest
 from tests.unit import workbench
 from tests.unit.machines import adopting
 
@@ -189,6 +192,68 @@ class TestTakenBack(adopting.AdoptingTestCase):
         self.delete()
         self.assertHolds(self.before)
         self.assertEqual([], self.local())
+
+
+class TestTwoAtOnce(adopting.AdoptingTestCase):
+    def setUp(self):
+        super().setUp()
+        elsewhere = store.Store(self.folder / 'elsewhere').scope('', '', 'p')
+        self.other = Machines(self.cloud, elsewhere, self.contexts)
+        self.request = AdoptRequest('web1', context=False)
+        self.proposal = self.other.propose(self.request, self.told)
+
+    def adopt_there(self):
+        return self.other.adopt(self.request, self.proposal, self.told)
+
+    def test_other_was_faster(self):
+        machine = self.adopt()
+        before, local = self.fake.holds(), self.local()
+        error = self.assertRaises(errors.NameTaken, self.adopt_there)
+        self.assertIn('by somebody else at the same time', str(error))
+        self.assertHolds(before)
+        self.assertEqual(local, self.local())
+        self.assertEqual(machine.server.record, self.machine().server.record)
+        self.assertTrue(self.machine().folder)
+
+    def test_other_is_first_on_the_host(self):
+        """Both have seen a server that is no machine, and marked it."""
+
+        def other_marks_too():
+            foreign = record.Record(id='c' * 32, origin=record.ADOPTED)
+            self.server['metadata'] |= foreign.to_metadata()
+            self.server['tags'].append(record.TAG)
+
+        before = self.fake.holds()
+        self.fake.on('PUT compute .*/tags/', other_marks_too)
+        self.host.statuses['serve'] = engine.EXIT_TAKEN
+        self.host.lines['serve'] = ['failed the host has become machine c']
+        error = self.assertRaises(errors.NameTaken, self.adopt)
+        self.assertIn(f'show {self.server["id"]}', str(error))
+        self.assertEqual([], self.local())
+        self.assertNotIn('leave', self.host.verbs())
+        self.assertIn(record.TAG, self.server['tags'])
+        # What the other one does at its end.
+        ready = record.Record(
+            id='c' * 32, origin=record.ADOPTED, state=record.READY
+        )
+        self.cloud.write_record(self.server['id'], ready)
+        self.assertEqual('c' * 32, self.machine().server.record.id)
+        self.machines.delete('web1', 300, leave_host=True)
+        self.assertHolds(before)
+
+    def test_what_was_found_goes_along(self):
+        self.adopt()
+        ((_, stdin),) = self.host.parcels
+        with tarfile.open(fileobj=io.BytesIO(stdin)) as parcel:
+            self.assertEqual(b'', parcel.extractfile('found').read())
+
+    def test_server_is_gone(self):
+        self.fake.things['servers'].clear()
+        self.assertRaises(errors.NotFound, self.adopt_there)
+        self.assertEqual([], self.local())
+
+    def machine(self):
+        return self.machines.get('web1')
 
 
 class TestKilled(adopting.AdoptingTestCase):
