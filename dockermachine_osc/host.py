@@ -116,9 +116,15 @@ def _public_half(key: Path) -> list[str]:
         return []
 
 
-def wait_open(address: str, port: int, deadline: Deadline) -> None:
+def wait_open(
+    address: str,
+    port: int,
+    deadline: Deadline,
+    meanwhile: Callable[[], object] = bool,
+) -> None:
     """Wait until something answers with an SSH banner.
 
+    :param meanwhile: called after each look in vain; may raise.
     :raises DeadlineExceeded: saying whether the port was silent or refused.
     """
     problem = ''
@@ -127,6 +133,7 @@ def wait_open(address: str, port: int, deadline: Deadline) -> None:
         problem = probe(address, port, most)
         if not problem:
             return
+        meanwhile()
     raise deadline.exceeded(
         f'SSH at {address} port {port} did not answer ({problem})'
     )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud.servers import MachineServer
     from dockermachine_osc.request import CreateRequest
 
-_GROUP_TRIES = 3
+_GROUP_TRIES = 6
 _GONE = 404
 
 
@@ -172,9 +172,10 @@ class Cloud:
                 )
             except failures.ApiError as error:
                 # Whoever deleted the last machine took the group along.
-                if error.status != _GONE or not group or not tries_left:
+                if error.status != _GONE or not plan.rules or not tries_left:
                     raise
-                plan = dataclasses.replace(plan, known_groups=(), group='')
+                known = groups.find(self._connection, [plan.rules])
+                plan = dataclasses.replace(plan, known_groups=known, group='')
                 group = self.make_group(plan)
             else:
                 return made, group
@@ -299,7 +300,7 @@ class Cloud:
     def close_to(self, server_id: str, group: str) -> None:
         """Take a group of ours from a server, and away with its last one."""
         adopted.close_to(self._connection, server_id, group)
-        groups.remove_unused(self._connection)
+        self.remove_unused_groups()
 
     # --------------------------------------------------------- on and off
 

@@ -138,9 +138,17 @@ def _create(connection: Connection, rules: Rules) -> SecurityGroup:
                 description=f'{DESCRIPTION_PREFIX}{rules}'[:255],
             )
 
-    return patience.made_once(
-        make, lambda: next(iter(find(connection, [rules])), None)
-    )
+    def seen() -> SecurityGroup | None:
+        return next(iter(find(connection, [rules])), None)
+
+    try:
+        return patience.made_once(make, seen)
+    except failures.ApiError as error:
+        # Those who create at this moment may have used up the quota, each
+        # with a group of these very rules.
+        if error.status == _CONFLICT and (group := seen()):
+            return group
+        raise
 
 
 def _add(

@@ -5,22 +5,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
 from dockermachine_osc.machines import errand, rivalry
 from dockermachine_osc.record import READY
+from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.engine import ConsoleFacts
     from dockermachine_osc.machines.draft import Draft
     from dockermachine_osc.report import Steps
-    from dockermachine_osc.waiting import Deadline
 
 #: Seconds after which a silent console is no longer waited for, if SSH
 #: answers. cloud-init writes the host's keys there within seconds.
 CONSOLE_PATIENCE = 60
+#: Seconds between two looks whether the server is there at all.
+_LOOK_EVERY = 10.0
 
 
 def bring_up(
@@ -48,7 +51,7 @@ def bring_up(
     steps.begin("Waiting for the host's keys on the console")
     facts = _learn(cloud, draft, deadline)
     steps.begin('Waiting for SSH')
-    _wait_ssh(draft, facts, deadline)
+    _wait_ssh(cloud, draft, facts, deadline)
     steps.begin('Setting up the engine')
     way = _way(draft, facts)
     request = draft.request
@@ -83,6 +86,7 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
     """
     from dockermachine_osc import host
 
+    look_after = _watch(cloud, draft.server_id)
     facts = engine.read_console('', draft.machine_id)
     text: str | None = ''
     for _ in deadline.polls(first=0.3):
@@ -95,6 +99,7 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
             return facts
         if facts.failure:
             raise errors.EngineFailure(facts.failure)
+        look_after()
         silent = deadline.elapsed > CONSOLE_PATIENCE
         if silent and not host.probe(draft.record.address, _ssh_port(draft)):
             return facts
@@ -123,12 +128,39 @@ def _ssh_port(draft: Draft) -> int:
     return draft.request.ssh_port
 
 
-def _wait_ssh(draft: Draft, facts: ConsoleFacts, deadline: Deadline) -> None:
+def _watch(cloud: Cloud, server_id: str) -> Callable[[], None]:
+    """Give what looks now and then whether a server is still there.
+
+    Somebody else may delete it, and then nothing answers ever after.
+    """
+    pause = Deadline(_LOOK_EVERY)
+
+    def look() -> None:
+        nonlocal pause
+        if pause.remaining:
+            return
+        if not cloud.server(server_id):
+            raise errors.CloudFailure(
+                'The server is gone: somebody has deleted it'
+            )
+        pause = Deadline(_LOOK_EVERY)
+
+    return look
+
+
+def _wait_ssh(
+    cloud: Cloud, draft: Draft, facts: ConsoleFacts, deadline: Deadline
+) -> None:
     from dockermachine_osc import host
 
     address, port = draft.record.address, _ssh_port(draft)
     try:
-        host.wait_open(address, port, deadline)
+        host.wait_open(
+            address,
+            port,
+            deadline,
+            meanwhile=_watch(cloud, draft.server_id),
+        )
     except errors.DeadlineExceeded as error:
         booted = (
             'The server has booted: its console shows the keys of SSH. '

@@ -99,7 +99,7 @@ class Guest(fixtures.Fixture):
         if step in self.failures:
             raise self.failures[step]
 
-    def _wait_open(self, address, port, deadline):
+    def _wait_open(self, address, port, deadline, meanwhile):
         self._fail('wait_open')
 
     @contextlib.contextmanager

@@ -203,7 +203,7 @@ class TestCreate(workbench.MachinesTestCase):
         error = self.assertRaises(errors.CloudFailure, self.create)
         self.assertIn('does not exist', str(error))
         tries = [m for m in self.fake.mutations() if m.endswith('/ports')]
-        self.assertEqual(3, len(tries))
+        self.assertEqual(6, len(tries))
 
     def test_somebody_adds_the_same_rules_at_this_moment(self):
         def others_add():

@@ -6,6 +6,7 @@ import itertools
 import random
 import threading
 
+import fixtures
 from oslotest import base
 
 from dockermachine_osc import errors, store
@@ -203,6 +204,34 @@ class TestCreate(workbench.MachinesTestCase):
             self.assertRaises(errors.MachineError, self.create)
             self.assertHolds(before)
             self.assertEqual([], self.local())
+
+    def test_deleted_while_it_boots(self):
+        """Neither its console nor SSH will ever say anything."""
+
+        def delete(*arguments):
+            self.fake.console = ''
+            self.assertTrue(self.other.delete('web1', 300))
+
+        before = self.fake.holds()
+        self.fake.on('POST compute .*/action', delete)
+        error = self.assertRaises(errors.CloudFailure, self.create)
+        self.assertIn('somebody has deleted it', str(error))
+        self.assertHolds(before)
+        self.assertLess(self.clock.now, 1060)
+
+    def test_deleted_while_ssh_is_waited_for(self):
+        def wait(address, port, deadline, meanwhile):
+            self.assertTrue(self.other.delete('web1', 300))
+            for _ in deadline.polls():
+                meanwhile()
+
+        before = self.fake.holds()
+        path = 'dockermachine_osc.host.wait_open'
+        with fixtures.MonkeyPatch(path, wait):
+            error = self.assertRaises(errors.CloudFailure, self.create)
+        self.assertIn('somebody has deleted it', str(error))
+        self.assertHolds(before)
+        self.assertLess(self.clock.now, 1060)
 
     def later(self, moment, call):
         return lambda: self.fake.on(moment, call)
