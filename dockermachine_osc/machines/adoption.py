@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,6 @@ from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
-    from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.contexts import Contexts
     from dockermachine_osc.machines.proposal import Proposal
     from dockermachine_osc.report import Steps
@@ -71,6 +71,7 @@ def adopt(
                 request.post_script,
                 proposal.findings.machine,
             ),
+            functools.partial(_open, cloud, proposal, steps),
         )
     _keep(cloud, contexts, request, folder, server, steps)
     return server
@@ -160,7 +161,7 @@ def _prepare(
     proposal: Proposal,
     steps: Steps,
 ) -> MachineServer:
-    """Keep the keys, mark the server, open the way to the engine."""
+    """Keep the keys, and mark the server."""
     server, way = proposal.server, proposal.way
     if not folder.exists():
         _make_keys(folder, request, server.name)
@@ -178,31 +179,28 @@ def _prepare(
         tls_sans=','.join(request.tls_sans),
         security_group_id=server.record.security_group_id,
     )
-    if proposal.rules:
-        record = _open(cloud, server, record, proposal.rules, steps)
-    else:
-        cloud.mark_server(server.id, record)
+    cloud.mark_server(server.id, record)
     return dataclasses.replace(server, record=record)
 
 
 def _open(
-    cloud: Cloud,
-    server: MachineServer,
-    record: Record,
-    rules: Rules,
-    steps: Steps,
+    cloud: Cloud, proposal: Proposal, steps: Steps, record: Record
 ) -> Record:
-    """Mark the server and put it into a group of ours; give its record.
+    """Put the server into a group of ours, if need be; give its record.
 
-    The record names the group before the server is in it, so that a delete
-    takes it out again whatever happens in between.
+    Called once the host is ours, so that nobody has to be taken out again
+    who has lost it. The record names the group before the server is in it: a
+    delete takes it out again whatever happens in between.
     """
+    server, rules = proposal.server, proposal.rules
+    if not rules:
+        return record
     steps.begin('Adding the security group')
     for tries_left in reversed(range(_GROUP_TRIES)):
         with interrupts.held():
             group = cloud.group_of(rules)
             record = record.replace(security_group_id=group)
-            cloud.mark_server(server.id, record)
+            cloud.write_record(server.id, record)
         try:
             with interrupts.held():
                 cloud.open_to(server.id, group)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, interrupts, store
@@ -14,6 +14,7 @@ from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
+    from dockermachine_osc.record import Record
     from dockermachine_osc.report import Steps
     from dockermachine_osc.store import MachineFolder
     from dockermachine_osc.waiting import Deadline
@@ -67,10 +68,12 @@ def make_ready(
     deadline: Deadline,
     steps: Steps,
     further: Mapping[str, bytes] | None = None,
+    opened: Callable[[Record], Record] | None = None,
 ) -> MachineServer:
     """Set the engine up, prove it, and write that down.
 
     :param further: what the engine is handed, too, by file name.
+    :param opened: opens the way to the engine, once it is set up.
     :returns: the server with its record.
     """
     way_in = access.of(server.record.access)
@@ -78,6 +81,7 @@ def make_ready(
     goods, record = way_in.goods(server.record, folder, names)
     goods = {**goods, **(further or {})}
     done = errand.serve(record, folder, goods, deadline, steps)
+    record = opened(record) if opened else record
     steps.begin('Waiting for the engine')
     version = way_in.prove(record, folder, done.outcome, deadline)
     record = record.replace(state=READY, engine_version=version)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Twenty creates in one process share nothing but their security group."""
+"""Twenty creates, each on its own, in one process at once."""
 
 import concurrent.futures
 
-from dockermachine_osc import chains, errors, record, store
+from dockermachine_osc import chains, errors, store
 from dockermachine_osc.cloud import groups
 from tests.unit import workbench
 from tests.unit.fakecloud.answers import Refused
@@ -33,8 +33,9 @@ class TestThreads(workbench.MachinesTestCase):
             chains.check(
                 *(folder.read(f) for f in (store.CA, store.CERT, store.KEY))
             )
-        kept = self.fake.things['security-groups']
-        self.assertEqual(1, len(kept))
+        # One or more of the same rules; the quota is not in the way.
+        kept = self.fake.things['security-groups'].values()
+        self.assertEqual(1, len({g['name'] for g in kept}))
         self.all(self.delete)
         self.assertHolds(self.before)
         self.assertEqual([], self.local())
@@ -65,17 +66,3 @@ class TestQuota(workbench.MachinesTestCase):
         error = self.assertRaises(errors.CloudFailure, self.create)
         self.assertIn('Quota exceeded', str(error))
         self.assertHolds(before)
-
-    def test_group_of_this_process_goes_elsewhere(self):
-        """It is remembered, but not believed in."""
-        self.create()
-        self.fake.things['security-groups'].clear()
-        (port,) = [
-            p
-            for p in self.fake.things['ports'].values()
-            if record.read_mark(p['description'])
-        ]
-        port['security_groups'].clear()
-        machine = self.create('web2')
-        (group,) = self.fake.things['security-groups']
-        self.assertEqual(group, machine.server.record.security_group_id)
