@@ -166,6 +166,7 @@ class Cloud:
             golden.require_same_version(self._settings)
 
     def _start_all(self) -> None:
+        guests.make_room()
         if not golden.exists(self._settings):
             # the rest of a first start that was cut short
             guests.destroy_all(self._settings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -19,6 +20,19 @@ from devcloud.settings import Settings
 _ABSENT, _WRONG_STATE = 3, 4
 # Seconds that a guest has to shut down.
 _SHUTDOWN = 10
+# The kernel's default of 128 is for one system; a guest with systemd and
+# Docker takes up to ten, and does not boot without.
+_INOTIFY = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')
+_INSTANCES = 2048
+
+
+def make_room(limit: pathlib.Path = _INOTIFY) -> None:
+    """Let many guests run: all share this machine's inotify instances.
+
+    For the whole machine; it stays, as others may have wanted it, too.
+    """
+    if int(limit.read_text()) < _INSTANCES:
+        limit.write_text(f'{_INSTANCES}\n')
 
 
 def states(settings: Settings) -> dict[str, str]:
