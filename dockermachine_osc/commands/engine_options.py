@@ -32,6 +32,15 @@ NAMES = (
 )
 
 
+class Hidden(str):
+    """A text that does not show among all that was given, as by --debug."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that set something."""
     _add_pairs(
@@ -77,6 +86,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f'--{name}-proxy',
             metavar='<url>',
+            type=Hidden,
             help=f'Proxy for {what} of the installation and of the engine',
         )
     parser.add_argument(
@@ -139,6 +149,8 @@ class _Variable(parseractions.KeyValueAction):
                 )
             values = f'{values}={os.environ[values]}'
         super().__call__(parser, namespace, values, option_string)
+        given = getattr(namespace, self.dest)
+        given.update({key: Hidden(value) for key, value in given.items()})
 
 
 def pairs(value: object) -> dict[str, str]:

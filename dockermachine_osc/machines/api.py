@@ -16,7 +16,11 @@ from dockermachine_osc.machines import (
 )
 from dockermachine_osc.machines.deletion import Deletion
 from dockermachine_osc.machines.here import Here
-from dockermachine_osc.machines.machine import Machine, local_record
+from dockermachine_osc.machines.machine import (
+    Machine,
+    as_known_here,
+    local_record,
+)
 from dockermachine_osc.report import Named, Silence, Steps
 from dockermachine_osc.waiting import Deadline
 
@@ -396,6 +400,7 @@ class Machines:
                 'workstation',
                 'Do this where the machine was created',
             )
+        server = as_known_here(server, folder)
         with self._files.lock(server.name, wait=False):
             if not local_record(folder):
                 self._here.remember(server, folder)

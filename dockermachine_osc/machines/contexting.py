@@ -21,8 +21,16 @@ def write(
 ) -> None:
     """Make a machine's context, or renew it, and remember its name.
 
+    :raises InvalidRequest: if the machine has no address.
     :raises StoreFailure: if the name is somebody else's context.
     """
+    if not record.address:
+        # docker would take the engine of this very host for it.
+        raise errors.InvalidRequest(
+            f"The record of machine '{folder.name}' has no address",
+            f'Let it be found: openstack docker machine provision '
+            f'{folder.name}',
+        )
     endpoint = endpoint_of(record, folder)
     certificates = {}
     if endpoint.cert_path:
@@ -44,7 +52,8 @@ def write(
 def refresh(contexts: Contexts, folder: MachineFolder, record: Record) -> None:
     """Bring new certificates or a new address into the context, if any."""
     context = name_of(folder)
-    if context and contexts.owner(context) == record.id:
+    ours = context and contexts.owner(context) == record.id
+    if ours and record.address:
         write(contexts, folder, record, context)
 
 

@@ -10,6 +10,7 @@ from dockermachine_osc import errors
 from dockermachine_osc.machines import contexting, renaming, ssh_entries
 from dockermachine_osc.machines.machine import (
     Machine,
+    as_known_here,
     has_keys,
     local_facts,
     local_record,
@@ -33,6 +34,8 @@ class Here:
         """Put the cloud's and the workstation's knowledge together."""
         with contextlib.suppress(errors.MachineError):
             folder = self.folder(server)
+            if folder:
+                server = as_known_here(server, folder)
             if folder and has_keys(folder, server.record.access):
                 context = contexting.name_of(folder)
                 return Machine(server, folder, context)
@@ -59,10 +62,11 @@ class Here:
         """
         known = local_record(folder)
         lost = {} if known else self._lost(server)
-        fresh = known | lost | local_facts(server)
+        fresh = known | lost | _said(server)
         if fresh != known:
             folder.save(fresh)
-        contexting.refresh(self._contexts, folder, server.record)
+        record = server.record.replace(address=str(fresh.get('address', '')))
+        contexting.refresh(self._contexts, folder, record)
         if ssh_entries.is_listed(folder):
             ssh_entries.refresh(self._files.root)
 
@@ -70,3 +74,15 @@ class Here:
         """Give what a record that was lost said, and the cloud does not."""
         made = self._contexts.made_for(server.record.id)
         return {'context': made[0]} if made else {}
+
+
+def _said(server: MachineServer) -> dict[str, object]:
+    """Give what the cloud says that fits; anybody in the project can write it.
+
+    An address that is not the server's is found out by `check`, and mended by
+    `provision`.
+    """
+    facts = {key: value for key, value in local_facts(server).items() if value}
+    if server.addresses and server.record.address not in server.addresses:
+        facts.pop('address', None)
+    return facts

@@ -190,6 +190,25 @@ def is_of(folder: MachineFolder, server: MachineServer) -> bool:
     )
 
 
+def as_known_here(
+    server: MachineServer, folder: MachineFolder
+) -> MachineServer:
+    """Give a machine with the access that its files here say.
+
+    That never changes; who writes another one into the metadata would lead
+    docker another way.
+    """
+    known = local_record(folder).get('access')
+    record = server.record
+    if known not in endpoint.KEYS or known == record.access:
+        return server
+    problem = f'{PREFIX}access is not {known}, as it is here'
+    record = dataclasses.replace(
+        record, access=str(known), problems=(*record.problems, problem)
+    )
+    return dataclasses.replace(server, record=record)
+
+
 def remembered(local: Mapping[str, object]) -> Record:
     """Give what a local record says, as far as it fits: see local_facts."""
     items = {

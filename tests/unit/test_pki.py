@@ -178,6 +178,19 @@ class TestAuthority(base.BaseTestCase):
             found[x509.AuthorityKeyIdentifier].value.key_identifier,
         )
 
+    def test_kinds_of_keys(self):
+        authority = pki.Authority.create('web1')
+        for pem in (
+            authority.certificate,
+            authority.server(['192.0.2.1']).certificate,
+            authority.client('ann').certificate,
+        ):
+            found = x509.load_pem_x509_certificate(pem)
+            self.assertEqual('secp256r1', found.public_key().curve.name)
+            self.assertEqual('sha256', found.signature_hash_algorithm.name)
+            # RFC 5280, section 4.1.2.2, and room that nobody can guess.
+            self.assertTrue(2**64 < found.serial_number < 2**159)
+
     def test_lifetimes(self):
         authority = pki.Authority.create('web1')
         now = datetime.datetime.now(datetime.UTC)

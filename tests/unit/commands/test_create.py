@@ -2,6 +2,7 @@
 """create, as it is typed."""
 
 import json
+import logging
 
 from dockermachine_osc import errors, pki
 from tests.unit import workbench
@@ -31,6 +32,21 @@ class TestCreate(shell.ShellTestCase):
         self.assertEqual('web1', shown['docker_context'])
         text = json.dumps(shown)
         self.assertNotIn('PRIVATE', text)
+
+    def test_debug_shows_no_secret(self):
+        self.setenv('TOKEN', 'value-1')
+        logging.getLogger('dockermachine_osc').setLevel(logging.DEBUG)
+        proxy = '--http-proxy=http://me:value-2@192.0.2.9:3128'
+        ran = self.run_openstack(
+            *('--debug', 'docker', 'machine', 'create', 'web1'),
+            *('--engine-env', 'TOKEN', '--engine-env', 'OTHER=value-3', proxy),
+        )
+        self.assertEqual(0, ran.status, ran.stderr)
+        told = [x for x in ran.stderr.splitlines() if 'Namespace(' in x]
+        self.assertIn("'TOKEN': '***'", ''.join(told))
+        for line in told:
+            self.assertNotIn('value-', line)
+        self.assertNotIn('value-1', ran.stderr)
 
     def test_quiet(self):
         ran = self.run_openstack('-q', 'docker', 'machine', 'create', 'web1')

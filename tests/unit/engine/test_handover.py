@@ -114,6 +114,12 @@ class CommandTest(base.BaseTestCase):
         self.assertEqual(['exec', 'sh', '-c'], shlex.split(command)[:3])
         self.assertEqual(4, command.count("'"))
 
+    def test_no_name_that_others_can_guess(self):
+        """Whoever is on the host could take it first, as a link elsewhere."""
+        self.assertIn('mktemp -d /run/docker-machine.XXXXXX', parcel().command)
+        script = engine_settings.setup_script().decode()
+        self.assertNotRegex(script, r'(^|[^a-z])(tmp/|/tmp|/dev/shm)')
+
     def test_no_secret_in_it(self):
         handover = parcel()
         self.assertNotIn('secret', handover.command)

@@ -124,6 +124,11 @@ class TestShow(workbench.MachinesTestCase):
         server['metadata']['docker-machine:address'] = '192.0.2.9'
         self.machines.show('web1')
         record = self.files.machine('web1').load()
+        self.assertEqual(machine.server.record.address, record['address'])
+        # Only what Nova knows of is an address of the server.
+        server['addresses']['net'] = [{'version': 4, 'addr': '192.0.2.9'}]
+        self.machines.show('web1')
+        record = self.files.machine('web1').load()
         self.assertEqual('192.0.2.9', record['address'])
         self.assertEqual('web1', record['context'])
 

@@ -255,6 +255,7 @@ class TestLater(SshAccessTestCase):
     def test_a_new_address_reaches_ssh(self):
         (server,) = self.fake.things['servers'].values()
         server['metadata']['docker-machine:address'] = '192.0.2.99'
+        server['addresses']['net'] = [{'version': 4, 'addr': '192.0.2.99'}]
         before = self.machine.server.record.address
         self.machines.show('web1')
         text = self.config.read_text()

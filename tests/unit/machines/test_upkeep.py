@@ -311,6 +311,33 @@ class TestProvision(UpkeepTestCase):
         self.assertIn('machine start web1', str(error))
 
 
+class TestRemembered(UpkeepTestCase):
+    """What somebody in the project writes, and what is known here."""
+
+    def test_another_access(self):
+        """docker would be led through SSH, and to no pinned key at all."""
+        url, local = self.machines.get('web1').url, self.local()
+        self.metadata()['docker-machine:access'] = 'ssh'
+        shown = self.machines.show('web1')
+        self.assertEqual(url, shown.url)
+        self.assertIn('access is not tls', shown.server.record.problems[-1])
+        self.assertEqual(local, self.local())
+        self.machines.renew('web1', frozenset({'client'}), self.told, 60)
+        self.assertEqual('tls', self.metadata()['docker-machine:access'])
+
+    def local_contents(self):
+        return {p: (self.folder / p).read_bytes() for p in self.local()}
+
+    def test_what_cannot_be_read(self):
+        known, local = self.store.load(), self.local_contents()
+        for key in ('address', 'ssh-user', 'server-expires'):
+            self.metadata()[f'docker-machine:{key}'] = '$(reboot)'
+        self.machines.show('web1')
+        self.assertEqual(known, self.store.load())
+        # Without an address docker would take the engine of this host.
+        self.assertEqual(local, self.local_contents())
+
+
 class TestUpgrade(UpkeepTestCase):
     LINES = (
         'note 2 running container(s) run on',
