@@ -109,7 +109,7 @@ class Stage:
         self._world.restore()
         done, way = self._run(proxy.Plan(call, fault))
         left = done.word != 'ready' and bool(self._difference())
-        problem = self._problem(done, fault, left=left) or self._excess(way)
+        problem = self._excess(way) or self._problem(done, fault, left=left)
         if not way.struck:
             problem = 'the call was never made'
         if problem:

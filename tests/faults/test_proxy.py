@@ -134,7 +134,7 @@ class TestJudge(base.BaseTestCase):
         stage = self.stage('create')
         self.replace('cloud.patience.made_once', _twice)
         cell = stage.cell(SERVERS, FAULTS['reset after'])
-        self.assertIn('the one server is', cell.problem)
+        self.assertIn('made more than once', cell.problem)
 
     def test_success_that_is_none(self) -> None:
         stage = self.stage('delete')
