@@ -18,8 +18,6 @@ from dockermachine_osc.machines.deletion import Deletion
 from dockermachine_osc.machines.here import Here
 from dockermachine_osc.machines.machine import (
     Machine,
-    as_known_here,
-    local_record,
 )
 from dockermachine_osc.report import Named, Silence, Steps
 from dockermachine_osc.waiting import Deadline
@@ -386,22 +384,9 @@ class Machines:
     ) -> Iterator[tuple[MachineServer, MachineFolder]]:
         """Find a machine and keep others off its files meanwhile.
 
-        What is missing of them is found where it is needed: most of it can
-        be made anew.
-
         :raises StoreFailure: if its files are not on this workstation.
         """
         server = only(self._cloud.find(name), name)
         server.record.check_release(server.name)
-        folder = self._here.folder(server)
-        if folder is None:
-            raise errors.StoreFailure(
-                f"The keys of machine '{server.name}' are not on this "
-                'workstation',
-                'Do this where the machine was created',
-            )
-        server = as_known_here(server, folder)
-        with self._files.lock(server.name, wait=False):
-            if not local_record(folder):
-                self._here.remember(server, folder)
-            yield server, folder
+        with self._here.worked_on(server) as found:
+            yield found

@@ -8,8 +8,8 @@ import dataclasses
 import functools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from dockermachine_osc import errors, interrupts, sidebyside
 from dockermachine_osc.machines import creation
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dockermachine_osc.request import CreateRequest
     from dockermachine_osc.store import Scope
 
+    _Outcomes: TypeAlias = Mapping[str, MachineServer | errors.MachineError]
+
 
 def create(
     cloud: Cloud,
@@ -32,7 +34,7 @@ def create(
     most: int,
     reporter: Reporter,
     of: Callable[[str], Reporter],
-) -> Mapping[str, MachineServer | errors.MachineError]:
+) -> _Outcomes:
     """Make machines side by side; give each, or why there is none, by name.
 
     :param requests: one or more that differ in nothing but the name.
@@ -60,21 +62,35 @@ def create(
         finally:
             teller.done()
 
+    def make_all(plan: Plan) -> _Outcomes:
+        jobs = {r.name: functools.partial(make, r, plan) for r in requests}
+        return sidebyside.run(jobs, most, stop)
+
     with contextlib.ExitStack() as locks:
         for request in requests:
             locks.enter_context(files.lock(request.name, wait=False))
         plan = creation.check(cloud, files, requests, reporter)
-        with _group_tidied(cloud) as failures:
-            if len(requests) > 1:
-                with interrupts.held():
-                    group = cloud.make_group(plan)
-                plan = dataclasses.replace(plan, group=group)
-            jobs = {r.name: functools.partial(make, r, plan) for r in requests}
-            made = sidebyside.run(jobs, most, stop)
-            failures += [
-                m for m in made.values() if isinstance(m, errors.MachineError)
-            ]
-    return made
+        if len(requests) == 1:
+            return make_all(plan)
+        return _sharing_a_group(cloud, plan, make_all)
+
+
+def _sharing_a_group(
+    cloud: Cloud, plan: Plan, make_all: Callable[[Plan], _Outcomes]
+) -> _Outcomes:
+    """Make the group first, and remove it if none is left to have it."""
+    made: _Outcomes = {}
+    try:
+        with interrupts.held():
+            group = cloud.make_group(plan)
+        made = make_all(dataclasses.replace(plan, group=group))
+        return made
+    finally:
+        failed = any(isinstance(m, errors.MachineError) for m in made.values())
+        if failed or not made:
+            # What went wrong matters more than what this may meet.
+            with contextlib.suppress(errors.MachineError):
+                cloud.remove_unused_groups()
 
 
 def _check(requests: Sequence[CreateRequest]) -> None:
@@ -106,21 +122,3 @@ def _check_shared(request: CreateRequest) -> None:
                 f'{option}: only one machine can have that',
                 'Create the machines one by one, or leave it out',
             )
-
-
-@contextlib.contextmanager
-def _group_tidied(cloud: Cloud) -> Iterator[list[errors.MachineError]]:
-    """Remove the group that all share, if none is left to have it.
-
-    The list is to be filled with the failures.
-    """
-    failures: list[errors.MachineError] = []
-    ended = True
-    try:
-        yield failures
-        ended = False
-    finally:
-        if ended or failures:
-            # What went wrong matters more than what this may meet.
-            with contextlib.suppress(errors.MachineError):
-                cloud.remove_unused_groups()

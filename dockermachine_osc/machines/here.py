@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
@@ -52,6 +53,30 @@ class Here:
             return None
         self._files.settle(folder.name)
         return folder if owns(folder, server) else None
+
+    @contextlib.contextmanager
+    def worked_on(
+        self, server: MachineServer
+    ) -> Iterator[tuple[MachineServer, MachineFolder]]:
+        """Keep others off a machine's files meanwhile.
+
+        What is missing of them is found where it is needed: most of it can
+        be made anew.
+
+        :raises StoreFailure: if its files are not on this workstation.
+        """
+        folder = self.folder(server)
+        if folder is None:
+            raise errors.StoreFailure(
+                f"The keys of machine '{server.name}' are not on this "
+                'workstation',
+                'Do this where the machine was created',
+            )
+        server = as_known_here(server, folder)
+        with self._files.lock(server.name, wait=False):
+            if not local_record(folder):
+                self.remember(server, folder)
+            yield server, folder
 
     def remember(self, server: MachineServer, folder: MachineFolder) -> None:
         """Bring files and context up to date with what the cloud says.
