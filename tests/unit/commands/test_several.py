@@ -86,7 +86,7 @@ class TestCreateSeveral(shell.ShellTestCase):
     def test_table_on_a_terminal(self):
         ran = self.succeeds('create', 'a1', 'bb1', terminal=True)
         self.assertRegex(
-            ran.stderr, r'[0-9.]+s a1  Creating the server \.\.\.'
+            ran.stderr, r'[0-9.]+s a1 +Creating the server \.\.\.'
         )
         self.assertRegex(
             ran.stderr, r'[0-9.]+s bb1 Creating the server \.\.\.'

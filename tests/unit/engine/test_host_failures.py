@@ -320,7 +320,7 @@ class StartTest(ServingTestCase):
         )
         host.program('systemctl', hanging)
         host.program('journalctl', '#!/bin/sh\necho loading containers\n')
-        error = self.failure(host, wait=2)
+        error = self.failure(host, wait=6)
         self.assertEqual(engine.EXIT_TIMEOUT, error.exit_code)
         self.assertIn('has not started in time', error.cause)
         self.assertIn('loading containers', error.tail)
@@ -364,7 +364,7 @@ class ClockTest(ServingTestCase):
     def at(self, seconds, **options):
         host = self.host(unit='debian')
         now = f'{time.time() + seconds:.0f}\n'
-        return host, self.serve(host, wait=2, now=now, **options)
+        return host, self.serve(host, wait=60, now=now, **options)
 
     def test_a_year_behind(self):
         host, done = self.at(YEAR + 60)
