@@ -117,11 +117,16 @@ def known_again(ask: Callable[[], _Made]) -> _Made:
     """Ask again if the token has expired while others were asking, too.
 
     keystoneauth asks Keystone for a new one only for whoever is told first;
-    the others find the old one forgotten already, and fail.
+    the others find the old one forgotten already, and fail. One that has a
+    token may lose it to them before it is used: then an assertion fails
+    (keystoneauth1/identity/base.py, get_access).
     """
-    try:
-        return ask()
-    except ApiError as error:
-        if error.status != _UNKNOWN:
-            raise
+    for _ in range(_TRIES):
+        try:
+            return ask()
+        except ApiError as error:
+            if error.status != _UNKNOWN:
+                raise
+        except AssertionError:
+            pass
     return ask()

@@ -38,8 +38,19 @@ class TestPatience(workbench.CloudTestCase):
         self.assertEqual(1, self.count)
 
     def test_known_again(self):
-        self.assertEqual('done', patience.known_again(self.asked(401)))
-        for statuses in ((401, 401), (503,)):
+        self.assertEqual('done', patience.known_again(self.asked(401, 401)))
+        for statuses in ((401,) * 5, (503,)):
             call = self.asked(*statuses)
             self.assertRaises(ApiError, patience.known_again, call)
             self.assertEqual(len(statuses), self.count)
+
+    def test_token_lost_to_another_thread(self):
+        """As keystoneauth's get_access fails then."""
+        tries = iter([AssertionError()])
+
+        def ask():
+            for error in tries:
+                raise error
+            return 'done'
+
+        self.assertEqual('done', patience.known_again(ask))
