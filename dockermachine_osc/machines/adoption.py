@@ -179,7 +179,8 @@ def _prepare(
         tls_sans=','.join(request.tls_sans),
         security_group_id=server.record.security_group_id,
     )
-    cloud.mark_server(server.id, record)
+    with interrupts.held():
+        cloud.mark_server(server.id, record)
     return dataclasses.replace(server, record=record)
 
 

@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import docker_machine_files, errors, pki
+from dockermachine_osc import docker_machine_files, errors, interrupts, pki
 from dockermachine_osc.machines import (
     adoption,
     certificates,
@@ -233,7 +233,8 @@ class _Import:
         shown = candidate.server_certificate
         issued = pki.Issued(shown, b'') if shown else None
         record = certificates.described(record, folder, issued)
-        self._cloud.mark_server(candidate.server.id, record)
+        with interrupts.held():
+            self._cloud.mark_server(candidate.server.id, record)
         return dataclasses.replace(candidate.server, record=record)
 
     @contextlib.contextmanager
