@@ -71,9 +71,22 @@ def _argv(pid: int) -> list[str]:
     return data.decode(errors='replace').split('\0')[:-1]
 
 
+def _parent(pid: int) -> int:
+    """0 when it has just ended."""
+    try:
+        # The name before it, in brackets, can hold anything (proc(5)).
+        stat = (_PROC / str(pid) / 'stat').read_text().rpartition(')')[2]
+    except OSError:
+        return 0
+    return int(stat.split()[1])
+
+
 def _parse(pid: int) -> Process | None:
     argv = _argv(pid)
     if argv[1:2] != ['-X'] or argv[3:4] != ['-m']:
+        return None
+    if _argv(_parent(pid)) == argv:
+        # A child of it that is about to run another program (fork(2)).
         return None
     mark, module = argv[2], tuple(argv[4:])
     name = next((n for n, m in MODULES.items() if m == module), None)
