@@ -61,7 +61,11 @@ without_chatter() { grep -v ' level=\(info\|debug\) ' || :; }
 journal_of_last_try() {
     # The engine's last words may still be on their way.
     journalctl --sync 2>/dev/null
-    journalctl -q -b -u docker.service --since "@$since" -o cat --no-pager \
+    # Beside the unit by the program's name: of one that has ended at once the
+    # journal may not know any more which unit it was of.
+    journalctl -q -b --since "@$since" -o cat --no-pager \
+        _SYSTEMD_UNIT=docker.service + UNIT=docker.service _PID=1 + \
+        SYSLOG_IDENTIFIER=dockerd + 'SYSLOG_IDENTIFIER=(dockerd)' \
         2>/dev/null | awk '/^Starting / { before = text; text = "" }
             { text = text $0 "\n" }
             END {
