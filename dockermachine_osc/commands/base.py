@@ -32,6 +32,22 @@ class InWords:
             raise exceptions.CommandError(str(error)) from error
 
 
+class FailsAtTheEnd:
+    """Lets a command print what has come of it before it fails.
+
+    :ivar failure: to be set by the command.
+    """
+
+    failure: exceptions.CommandError | None = None
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command, print, and raise the failure if there is one."""
+        status: int = super().run(parsed_args)  # type: ignore[misc]
+        if self.failure:
+            raise self.failure
+        return status
+
+
 class OnMachines:
     """Gives a command the machines, and the terminal to report to."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.request import CreateRequest
 
 
-class CreateMachine(base.ShowOne):
+class CreateMachine(base.FailsAtTheEnd, base.ShowOne):
     """Create machine(s): servers with a Docker Engine, ready to use
 
     What the cloud leaves no choice about need not be said. Everything is
@@ -78,14 +78,6 @@ class CreateMachine(base.ShowOne):
             return fields.fields(made[0])
         return fields.LIST_COLUMNS, [fields.row(m, long=False) for m in made]
 
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """Show the machines that are ready, and fail if others are not."""
-        self._failure: exceptions.CommandError | None = None
-        status = super().run(parsed_args)
-        if self._failure:
-            raise self._failure
-        return status
-
     def produce_output(
         self,
         parsed_args: argparse.Namespace,
@@ -129,12 +121,12 @@ class CreateMachine(base.ShowOne):
             return [_or_raise(*made.values())]
         ready = [m for m in made.values() if not isinstance(m, MachineError)]
         if len(ready) < len(made):
-            self._failure = exceptions.CommandError(
+            self.failure = exceptions.CommandError(
                 f'{len(made) - len(ready)} of {len(made)} machines were not '
                 'created.'
             )
             if not ready:
-                raise self._failure
+                raise self.failure
         return ready
 
     def _requests(

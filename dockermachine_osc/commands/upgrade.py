@@ -26,7 +26,7 @@ _COLUMNS = (
 )
 
 
-class UpgradeMachine(each.Several, base.Lister):
+class UpgradeMachine(base.FailsAtTheEnd, each.Several, base.Lister):
     """Give the engines of machine(s) the newest version, or a certain one
 
     The packages of the engine, and no others, are upgraded from where the
@@ -50,14 +50,6 @@ class UpgradeMachine(each.Several, base.Lister):
         )
         return parser
 
-    def run(self, parsed_args: argparse.Namespace) -> int:
-        """Print the table, and fail if a machine has."""
-        self._failure: exceptions.CommandError | None = None
-        status = super().run(parsed_args)
-        if self._failure:
-            raise self._failure
-        return status
-
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[Sequence[str], Iterable[Any]]:
@@ -68,7 +60,7 @@ class UpgradeMachine(each.Several, base.Lister):
         except exceptions.CommandError as failure:
             if not self._rows:
                 raise
-            self._failure = failure
+            self.failure = failure
         return _COLUMNS, self._rows
 
     def one(
