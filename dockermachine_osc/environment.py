@@ -36,6 +36,16 @@ def unsetting() -> Variables:
     return [(name, None) for name in _NAMES]
 
 
+def proxy_exception(
+    environ: Mapping[str, str], variables: Variables
+) -> tuple[str, str | None]:
+    """Give NO_PROXY as it fits what is set, or unset, beside it."""
+    url = dict(variables)['DOCKER_HOST']
+    if url is None:
+        return with_proxy(environ)
+    return without_proxy(environ, url)
+
+
 def without_proxy(environ: Mapping[str, str], url: str) -> tuple[str, str]:
     """Add a machine to those that are reached without a proxy.
 

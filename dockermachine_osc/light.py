@@ -133,13 +133,11 @@ def _variables(
     from dockermachine_osc import answers, environment
 
     if said['--unset']:
-        variables = environment.unsetting()
-        if said['--no-proxy']:
-            variables.append(environment.with_proxy(environ))
-        return variables
-    asked = answers.question(environ, said['--os-cloud'] or None)
-    found = answers.recall(answers.root(environ), said['machine'], asked)
-    if found and said['--no-proxy']:
-        url = dict(found)['DOCKER_HOST'] or ''
-        found.append(environment.without_proxy(environ, url))
-    return found
+        variables: Variables | None = environment.unsetting()
+    else:
+        asked = answers.question(environ, said['--os-cloud'] or None)
+        folder = answers.root(environ)
+        variables = answers.recall(folder, said['machine'], asked)
+    if variables and said['--no-proxy']:
+        variables.append(environment.proxy_exception(environ, variables))
+    return variables

@@ -70,7 +70,9 @@ class ShowEnvironment(offline.Offline, base.Command):
             else self._set(parsed_args.machine)
         )
         if parsed_args.no_proxy:
-            variables.append(_proxy_exception(variables))
+            variables.append(
+                environment.proxy_exception(os.environ, variables)
+            )
         command = shlex.join(['openstack', *sys.argv[1:]])
         sys.stdout.write(shells.render(shell, variables, command))
 
@@ -120,15 +122,6 @@ def _config_files() -> list[str]:
     # The folder that it is asked again in counts, not this one.
     here = {os.path.basename(name) for name in found}  # noqa: PTH119
     return [*filter(None, found), *sorted(here)]
-
-
-def _proxy_exception(variables: Variables) -> tuple[str, str | None]:
-    from dockermachine_osc import environment
-
-    url = dict(variables)['DOCKER_HOST']
-    if url is None:
-        return environment.with_proxy(os.environ)
-    return environment.without_proxy(os.environ, url)
 
 
 def _parent() -> str:
