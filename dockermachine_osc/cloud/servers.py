@@ -49,10 +49,13 @@ class MachineServer:
 
 
 def from_sdk(server: Server) -> MachineServer:
-    """Take over what the cloud says; it is untrusted text."""
+    """Take over what the cloud says; it is untrusted text.
+
+    :raises ValueError: the server has no id.
+    """
     flavor: Any = server.flavor or {}
     return MachineServer(
-        id=server.id,
+        id=_id(server),
         name=failures.plain(server.name),
         status=failures.plain(server.status),
         task=failures.plain(server.task_state or ''),
@@ -67,6 +70,13 @@ def from_sdk(server: Server) -> MachineServer:
         tags=tuple(failures.plain(t) for t in server.tags or ()),
         fault=failures.plain((server.fault or {}).get('message', '')),
     )
+
+
+def _id(server: Server) -> str:
+    # By its id a server is compared with its rivals, and deleted.
+    if not server.id or not isinstance(server.id, str):
+        raise ValueError('a server without an id')
+    return server.id
 
 
 def _addresses(server: Server) -> Iterable[tuple[str, str]]:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is left when a create fails: nothing."""
 
+import copy
+
 import fixtures
 
 from dockermachine_osc import engine, errors
@@ -100,6 +102,27 @@ class TestFailure(workbench.MachinesTestCase):
     def test_server_vanishes(self):
         self.fake.statuses = ['BUILD', 'gone']
         self.assertTakenBack(['somebody deleted it'])
+
+    def test_server_without_an_id(self):
+        """Nova is asked again: what would ours be compared with?"""
+        compute, broken = self.fake._compute, []
+
+        def without(request, path):
+            answer = copy.deepcopy(compute(request, path))
+            for server in (answer[1] or {}).get('servers', ()):
+                if server['status'] == 'BUILD' and not broken:
+                    broken.append(server.pop('id'))
+            return answer
+
+        self.fake.statuses = ['BUILD', 'BUILD', 'ACTIVE']
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'tests.unit.fakecloud.FakeCloud._compute',
+                lambda fake, *arguments: without(*arguments),
+            )
+        )
+        self.create()
+        self.assertEqual(1, len(broken))
 
     def test_server_never_active(self):
         self.fake.statuses = ['BUILD']
