@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from keystoneauth1.exceptions import ClientException
 
 from dockermachine_osc import errors
+from tests import children
 from tests.faults import proxy, report, scenes, standin
 from tests.faults.calls import Call
 from tests.faults.faults import FAULTS, Fault
@@ -226,7 +227,8 @@ class Stage:
             self._be_client(way, said, plan)
         way.start(client)
         try:
-            code = _wait(client)
+            with children.ended(client):
+                code = _wait(client)
         finally:
             way.stop()
         return Run(code, said.read_text() if said.exists() else ''), way

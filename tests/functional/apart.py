@@ -10,6 +10,8 @@ import subprocess
 import traceback
 from collections.abc import Callable
 
+from tests import children
+
 #: From sched.h. Python has os.unshare from 3.12 on.
 _CLONE_NEWNS = 0x00020000
 #: The user who owns nothing.
@@ -27,9 +29,9 @@ def run(work: Callable[[], None], user: int = 0) -> None:
     if not child:
         _be_child(work, user, writing)
     os.close(writing)
-    with os.fdopen(reading, 'rb') as stream:
+    with children.ended(child), os.fdopen(reading, 'rb') as stream:
         told = stream.read().decode()
-    _, status = os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
     if status:
         raise AssertionError(told or f'the child ended with {status}')
 

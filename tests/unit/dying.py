@@ -10,6 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from tests import children
+
 _CHANGES = {f'os.{c}' for c in ('rename', 'mkdir', 'remove', 'rmdir', 'chmod')}
 _CHANGES |= {f'os.{c}' for c in ('link', 'symlink', 'truncate')}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -55,9 +57,9 @@ class Deaths:
             os.close(reading)
             self._run(work, number, writing)
         os.close(writing)
-        with os.fdopen(reading, 'rb') as stream:
+        with children.ended(child), os.fdopen(reading, 'rb') as stream:
             told = stream.read()
-        _, status = os.waitpid(child, 0)
+            _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             self._set(pickle.loads(told))
             return True

@@ -9,6 +9,7 @@ import traceback
 import fixtures
 import hypothesis
 from hypothesis import strategies as st
+from testtools import content
 
 from dockermachine_osc import errors
 from tests.unit import fuzz, workbench
@@ -72,12 +73,14 @@ class AnswersTest(workbench.MachinesTestCase):
     def attempt(self, data, most, work):
         """Do it, with one wrong answer on its way."""
         self.begin_anew()
-        self.number = data.draw(st.integers(1, most), 'number')
+        number = data.draw(st.integers(1, most), 'number')
         self.what = (
             data.draw(st.lists(st.integers(0, 30), min_size=1, max_size=6)),
             data.draw(WRONG),
             data.draw(st.booleans()),
         )
+        self.addDetail('wrong', content.text_content(f'{number} {self.what}'))
+        self.number = number
         try:
             work()
         except errors.MachineError as error:
@@ -91,7 +94,7 @@ class AnswersTest(workbench.MachinesTestCase):
     @fuzz.tries(80)
     @hypothesis.given(st.data())
     def test_create(self, data):
-        self.attempt(data, 32, lambda: self.create('web1'))
+        self.attempt(data, 32, lambda: self.create('web1', timeout=60))
 
     @fuzz.tries(60)
     @hypothesis.given(st.data())
