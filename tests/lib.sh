@@ -180,3 +180,41 @@ forget_other_clouds() {
         case $name in OS_TEST_* | OS_DEBUG) ;; *) unset "$name" ;; esac
     done
 }
+
+# ---- a cloud ---------------------------------------------------------------
+
+# A test cloud is on the first of these port bases that nobody uses.
+FIRST_PORT=19600
+LAST_PORT=20500
+
+devcloud() {
+    "$PYTHON" -B "$DEVCLOUD" "$@"
+}
+
+# The first port base that no cloud has, or one of a run that was killed.
+# The lock on the mark that says whose it is goes with this process.
+choose_port() {
+    DEVCLOUD_PORT=$FIRST_PORT
+    while [ "$DEVCLOUD_PORT" -le "$LAST_PORT" ]; do
+        export DEVCLOUD_PORT
+        mark=$DEVCLOUD_HOME/clouds/$DEVCLOUD_PORT.tests
+        if [ -e "$mark" ] || [ ! -e "${mark%.tests}" ] && ports_are_free; then
+            exec 9>"$mark"
+            if flock -n 9; then
+                devcloud destroy >"$WORK/cloud.log" 2>&1 || cat "$WORK/cloud.log"
+                cloud_ours=$mark
+                return 0
+            fi
+        fi
+        DEVCLOUD_PORT=$((DEVCLOUD_PORT + 100))
+    done
+    fail "all port bases from $FIRST_PORT to $LAST_PORT are in use"
+}
+
+ports_are_free() {
+    "$PYTHON" -c 'import socket, sys
+for port in range(int(sys.argv[1]), int(sys.argv[1]) + 5):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))' "$DEVCLOUD_PORT" 2>/dev/null
+}

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Eight machines at once beside one, by turns, with Docker in the image.
+
+Needs a devcloud that nobody else uses.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import tempfile
+
+from tests.benchmarks import machines
+from tests.benchmarks import measure as costs
+from tests.benchmarks.measure import Figure, Group
+
+RUNS = 3
+_COUNT = 8
+_IMAGE = 'debian-12-docker'
+_AIM = '<= 2.5'
+
+
+def measure(runs: int) -> list[Group]:
+    """Measure both, and the deletes."""
+    with tempfile.TemporaryDirectory() as home:
+        bench = machines.Bench(pathlib.Path(home))
+        bench.openstack('server', 'list')  # bytecode, stevedore's cache
+        sides = {
+            'one machine': lambda: _turn(bench, 1),
+            f'{_COUNT} machines': lambda: _turn(bench, _COUNT),
+        }
+        found = costs.by_turns(runs, sides)
+    group = Group(f'create --count {_COUNT} on {_IMAGE}')
+    for name, turns in found.items():
+        group.drawn.append(Figure(name, 's', [made for made, _, _ in turns]))
+        deletes = [removed for _, removed, _ in turns]
+        group.others.append(Figure(f'delete of {name}', 's', deletes))
+        loads = [load for _, _, load in turns]
+        group.others.append(Figure(f'load after {name}', '', loads))
+    one, many = group.drawn
+    group.ratios.append(costs.ratio(many, one, _AIM))
+    return [group]
+
+
+def _turn(bench: machines.Bench, count: int) -> tuple[float, float, float]:
+    """Give the seconds of create and delete, and the load between them."""
+    name = machines.new_name()
+    names = [name] if count == 1 else _numbered(name, count)
+    words = ['create', name, '--image', _IMAGE]
+    if count > 1:
+        words += ['--count', str(count)]
+    try:
+        made = bench.openstack('docker', 'machine', *words).wall
+        load = os.getloadavg()[0]
+    except costs.RunFailed:
+        bench.openstack('docker', 'machine', 'delete', *names)
+        raise
+    removed = bench.openstack('docker', 'machine', 'delete', *names).wall
+    print(f'  {count} of them: {made:.1f} s, load {load:.1f}', file=sys.stderr)
+    return made, removed, load
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [f'{name}-{number + 1}' for number in range(count)]
