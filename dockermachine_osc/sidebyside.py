@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Mapping
@@ -64,6 +65,10 @@ class _Crew(Generic[_K, _T]):
         self._jobs = jobs
         self._done: dict[_K, _T | MachineError] = {}
         self._unforeseen: list[BaseException] = []
+        # Not Thread.join: interrupted, it takes the thread for ended (until
+        # Python 3.13).
+        self._ended: set[threading.Thread] = set()
+        self._an_end: queue.SimpleQueue[None] = queue.SimpleQueue()
         # Daemons: whoever asks a second time to leave, leaves.
         self._threads = [
             threading.Thread(target=self._work, daemon=True)
@@ -82,6 +87,8 @@ class _Crew(Generic[_K, _T]):
             except BaseException as error:  # noqa: BLE001
                 # It is raised again where somebody hears it: in wait().
                 self._unforeseen.append(error)
+        self._ended.add(threading.current_thread())
+        self._an_end.put(None)
 
     def _next(self) -> _K | None:
         try:
@@ -91,11 +98,15 @@ class _Crew(Generic[_K, _T]):
 
     def wait(self) -> None:
         """Wait until all that has begun is done."""
-        for thread in self._threads:
-            while thread.is_alive():
-                thread.join(_LOOK)
+        while self._at_work():
+            with contextlib.suppress(queue.Empty):
+                self._an_end.get(timeout=_LOOK)
         if self._unforeseen:
             raise self._unforeseen[0]
+
+    def _at_work(self) -> bool:
+        begun = {t for t in self._threads if t.ident is not None}
+        return not begun <= self._ended
 
     def dismiss(self) -> None:
         """Begin nothing more."""

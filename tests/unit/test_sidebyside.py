@@ -4,7 +4,9 @@
 import os
 import signal
 import threading
+import time
 
+import fixtures
 from oslotest import base
 
 from dockermachine_osc import errors, sidebyside
@@ -76,6 +78,31 @@ class TestRun(base.BaseTestCase):
         self.assertRaises(KeyboardInterrupt, sidebyside.run, jobs, 2, stop)
         self.assertEqual(['a'], cleaned)
         self.assertEqual([], began)
+
+    def test_ctrl_c_waits_for_the_one_that_was_just_waited_for(self):
+        stop, waits, cleaned = threading.Event(), [], []
+
+        def slow(name):
+            self.assertTrue(stop.wait(LIMIT))
+            # Nothing that happens tells that nobody waits any more.
+            time.sleep(0.3)
+            cleaned.append(name)
+
+        def interrupting():
+            while not waits:
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        def waiting(crew):
+            waits.append(crew)
+            wait(crew)
+
+        wait = sidebyside._Crew.wait
+        path = 'dockermachine_osc.sidebyside._Crew.wait'
+        self.useFixture(fixtures.MonkeyPatch(path, waiting))
+        jobs = {'a': lambda: slow('a'), 'b': interrupting}
+        self.assertRaises(KeyboardInterrupt, sidebyside.run, jobs, 2, stop)
+        self.assertEqual(['a'], cleaned)
 
     def test_ctrl_c_leaves_those_that_do_not(self):
         hanging = threading.Event()
