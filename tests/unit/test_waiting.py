@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Polls against a clock that the test turns."""
 
+import itertools
+
 from oslotest import base
 
 from dockermachine_osc import errors
@@ -29,6 +31,13 @@ class TestDeadline(base.BaseTestCase):
         # Once more at the very end, and never after it.
         self.assertEqual(60, moments[-1])
         self.assertEqual(len(moments), len(set(moments)))
+
+    def test_polls_end_whenever_they_begin(self):
+        """Seconds that are no whole numbers do not add up exactly."""
+        for number in range(300):
+            self.clock.now = 1000 + number / 7
+            polls = list(itertools.islice(Deadline(600).polls(), 1000))
+            self.assertLess(len(polls), 1000, self.clock.now)
 
     def test_polls_at_least_once(self):
         self.assertEqual(1, len(list(Deadline(0).polls())))
