@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dockermachine_osc import errors
+
+
+def sleep(seconds: float) -> None:
+    """Let time pass."""
+    time.sleep(seconds)
 
 
 class Deadline:
@@ -41,22 +46,32 @@ class Deadline:
             hint or 'Give it longer with --timeout',
         )
 
+    def check(self) -> None:
+        """Raise Interrupted if the user has given up."""
+        if self._stop and self._stop.is_set():
+            raise errors.Interrupted('Interrupted')
+
     def polls(
-        self, first: float = 0.2, most: float = 2.0, factor: float = 1.25
+        self,
+        first: float = 0.2,
+        most: float = 2.0,
+        factor: float = 1.25,
+        pause: Callable[[float], object] = sleep,
     ) -> Iterator[None]:
         """Yield until the deadline, pausing ever longer in between.
 
         :param first: seconds of the first pause.
         :param most: seconds that no pause exceeds; a real cloud's API is
             asked at most that often in the long run.
+        :param pause: lets so many seconds pass, or less if something tells
+            it that the next look is worth while.
         :raises Interrupted: if the user gives up.
         """
-        pause = first
+        seconds = first
         while True:
-            if self._stop and self._stop.is_set():
-                raise errors.Interrupted('Interrupted')
+            self.check()
             yield
             if not self.remaining:
                 return
-            time.sleep(min(pause, self.remaining))
-            pause = min(most, pause * factor)
+            pause(min(seconds, self.remaining))
+            seconds = min(most, seconds * factor)

@@ -230,13 +230,15 @@ class Cloud:
         name: str,
         deadline: Deadline,
         meet: Callable[[Sequence[MachineServer]], None],
+        pause: Callable[[float], object],
     ) -> MachineServer:
         """Wait until a server is ACTIVE; its fault if it is in ERROR.
 
         :param meet: is told at each look of all servers of that name.
+        :param pause: between two looks.
         """
         return servers.wait_active(
-            self._connection, server_id, name, deadline, meet
+            self._connection, server_id, name, deadline, meet, pause
         )
 
     def write_record(self, server_id: str, record: Record) -> None:

@@ -25,6 +25,9 @@ _Made = TypeVar('_Made')
 #: Seconds after which a silent API is given up, if nobody has set that.
 _SILENCE = 60.0
 _TRIES = 4
+#: Connections to a service that are kept: as many as there are who ask at
+#: once, or urllib3 warns of each that it throws away.
+_CONNECTIONS = 100
 #: Seconds that a Retry-After is heeded at most: users wait for this.
 _LONGEST_PAUSE = 20.0
 _UNKNOWN, _TOO_MANY = 401, 429
@@ -69,6 +72,9 @@ def teach(session: Session) -> None:
     for adapter in session.session.adapters.values():
         if isinstance(adapter, requests.adapters.HTTPAdapter):
             adapter.max_retries = retries
+            adapter.init_poolmanager(
+                requests.adapters.DEFAULT_POOLSIZE, _CONNECTIONS
+            )
 
 
 def made_once(

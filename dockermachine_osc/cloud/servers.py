@@ -212,9 +212,10 @@ def _watch_among(
     name: str,
     deadline: Deadline,
     meet: Callable[[Sequence[MachineServer]], None],
+    pause: Callable[[float], object],
 ) -> Iterator[MachineServer | None]:
     """Do as watch does, and have a look at the others of its name."""
-    for _ in deadline.polls():
+    for _ in deadline.polls(first=0.5, pause=pause):
         try:
             same = named(connection, name)
             ours = [s for s in same if s.id == server_id]
@@ -233,15 +234,18 @@ def wait_active(
     name: str,
     deadline: Deadline,
     meet: Callable[[Sequence[MachineServer]], None],
+    pause: Callable[[float], object],
 ) -> MachineServer:
     """Wait until Nova says ACTIVE.
 
     :param meet: is told at each look of all servers of that name, and raises
         if that ends the wait.
+    :param pause: between two looks; see :meth:`Deadline.polls`.
     :raises CloudFailure: at once when Nova says ERROR, with its fault.
     :raises DeadlineExceeded: if it takes longer than the deadline.
     """
-    for server in _watch_among(connection, server_id, name, deadline, meet):
+    looks = _watch_among(connection, server_id, name, deadline, meet, pause)
+    for server in looks:
         if server is None:
             raise errors.CloudFailure(
                 'The server disappeared while it was being built: somebody '

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, store
+from dockermachine_osc import door, engine, errors, store
 from dockermachine_osc.machines import errand, rivalry
 from dockermachine_osc.record import READY
 from dockermachine_osc.waiting import Deadline
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: Seconds after which a silent console is no longer waited for, if SSH
 #: answers. cloud-init writes the host's keys there within seconds.
 CONSOLE_PATIENCE = 60
+#: Seconds between two looks at the console while SSH does not answer yet.
+_CONSOLE_EVERY = 2.0
 #: Seconds between two looks whether the server is there at all.
 _LOOK_EVERY = 10.0
 
@@ -41,17 +43,19 @@ def bring_up(
     :raises DeadlineExceeded: if a step takes too long.
     """
     steps.begin('Waiting for the server to become active')
+    rivals = rivalry.Rivalry(draft.server_id)
     name = draft.request.name
-    cloud.wait_active(
-        draft.server_id,
-        name,
-        deadline,
-        functools.partial(rivalry.give_way, draft.server_id),
-    )
-    steps.begin("Waiting for the host's keys on the console")
-    facts = _learn(cloud, draft, deadline)
+    with contextlib.closing(
+        door.Door(draft.record.address, _ssh_port(draft))
+    ) as entry:
+        server = cloud.wait_active(
+            draft.server_id, name, deadline, rivals.meet, entry.pause
+        )
+        steps.begin("Waiting for the host's keys on the console")
+        facts = _learn(cloud, draft, entry, deadline)
     steps.begin('Waiting for SSH')
-    _wait_ssh(cloud, draft, facts, deadline)
+    if not entry.is_open:
+        _wait_ssh(cloud, draft, facts, deadline)
     steps.begin('Setting up the engine')
     way = _way(draft, facts)
     request = draft.request
@@ -73,23 +77,34 @@ def bring_up(
         host_key=done.key_line,
         engine_version=version,
     )
-    server = rivalry.settle(cloud, draft.server_id, name, deadline, steps)
-    cloud.write_record(server.id, draft.record)
+    rivals.settle(cloud, name, deadline, steps)
+    _say_ready(cloud, draft)
     return dataclasses.replace(server, record=draft.record)
 
 
-def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
+def _say_ready(cloud: Cloud, draft: Draft) -> None:
+    try:
+        cloud.write_record(draft.server_id, draft.record)
+    except errors.CloudFailure as error:
+        if cloud.server(draft.server_id):
+            raise
+        raise errors.CloudFailure(
+            'The server is gone: somebody has deleted it while it was set up'
+        ) from error
+
+
+def _learn(
+    cloud: Cloud, draft: Draft, entry: door.Door, deadline: Deadline
+) -> ConsoleFacts:
     """Read who may log in, and the host's keys, from the console log.
 
     The console comes from the cloud's API, which TLS and the token vouch
     for, so its keys prove the host before the first connection to it.
     """
-    from dockermachine_osc import host
-
     look_after = _watch(cloud, draft.server_id)
     facts = engine.read_console('', draft.machine_id)
     text: str | None = ''
-    for _ in deadline.polls(first=0.3):
+    for _ in _moments(entry, deadline):
         text = cloud.console(draft.server_id)
         if text is None:
             return facts
@@ -100,10 +115,23 @@ def _learn(cloud: Cloud, draft: Draft, deadline: Deadline) -> ConsoleFacts:
         if facts.failure:
             raise errors.EngineFailure(facts.failure)
         look_after()
-        silent = deadline.elapsed > CONSOLE_PATIENCE
-        if silent and not host.probe(draft.record.address, _ssh_port(draft)):
+        if entry.is_open and deadline.elapsed > CONSOLE_PATIENCE:
             return facts
     raise _never_learned(draft, text or '', deadline)
+
+
+def _moments(entry: door.Door, deadline: Deadline) -> Iterator[None]:
+    """Yield when it is worth while to look at the console.
+
+    SSH starts once the host has its keys: then they are there, or will be
+    in a moment.
+    """
+    while not entry.wait(min(_CONSOLE_EVERY, deadline.remaining)):
+        deadline.check()
+        yield
+        if not deadline.remaining:
+            return
+    yield from deadline.polls(first=0.1)
 
 
 def _never_learned(

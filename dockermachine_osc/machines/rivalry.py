@@ -2,17 +2,19 @@
 """Two people create one name at once: which of them goes on.
 
 Nova takes any number of servers of one name, so each create looks for others
-of its name while its server is built, and once more before it says that its
-machine is ready. No clock is needed, and both come to the same end:
+of its name once its own server is there. No clock is needed, and both come to
+the same end:
 
-- Who sees one that is ready has lost: that one's last look came before ours
-  was there.
+- Who sees one that is ready has lost: that one's look came before ours was
+  there.
 - Of those that are being made, the one whose server has the smaller id goes
   on. Who has the larger gives way as soon as it sees the other. Who has the
   smaller waits with its last word until the larger is gone: it may have
   looked before ours was there, and be ready at any moment.
 
-So whoever says 'ready' has seen nobody else who may still say so.
+So whoever says 'ready' has looked after its own server was there, and seen
+nobody who may still say so: of two, the one that came later has seen the
+other.
 """
 
 from __future__ import annotations
@@ -29,42 +31,49 @@ if TYPE_CHECKING:
     from dockermachine_osc.waiting import Deadline
 
 
-def give_way(server_id: str, same: Sequence[MachineServer]) -> None:
-    """Raise NameTaken if another one of these goes on instead of ours.
+class Rivalry:
+    """One server of ours, and the others of its name at the last look.
 
-    :param same: all servers of our name.
+    :param server_id: of ours.
     """
-    for rival in _rivals(server_id, same):
-        if rival.record.state != CREATING or rival.id < server_id:
-            raise _taken(rival)
 
+    def __init__(self, server_id: str) -> None:
+        self._server_id = server_id
+        self._rivals: list[MachineServer] = []
 
-def settle(
-    cloud: Cloud, server_id: str, name: str, deadline: Deadline, steps: Steps
-) -> MachineServer:
-    """Look for the last time: from then on the name is ours.
+    def meet(self, same: Sequence[MachineServer]) -> None:
+        """Raise NameTaken if another one of these goes on instead of ours.
 
-    :returns: our server, as the cloud shows it.
-    :raises NameTaken: if another one goes on.
-    :raises CloudFailure: if ours was deleted meanwhile.
-    """
-    said = False
-    for _ in deadline.polls():
-        same = cloud.servers_named(name)
-        give_way(server_id, same)
-        rivals = list(_rivals(server_id, same))
-        if not rivals:
-            ours = [server for server in same if server.id == server_id]
-            return ours[0] if ours else _renamed(cloud, server_id)
-        if not said:
-            steps.begin(f'Waiting for server {rivals[0].id} to give way')
-            said = True
-    raise errors.NameTaken(
-        f"Somebody else has been creating a machine '{name}' all the time: "
-        f'server {rivals[0].id}',
-        'If that create was killed, remove what it left: openstack docker '
-        f'machine delete {rivals[0].id}',
-    )
+        :param same: all servers of our name.
+        """
+        self._rivals = list(_rivals(self._server_id, same))
+        for rival in self._rivals:
+            if rival.record.state != CREATING or rival.id < self._server_id:
+                raise _taken(rival)
+
+    def settle(
+        self, cloud: Cloud, name: str, deadline: Deadline, steps: Steps
+    ) -> None:
+        """Wait until nobody is left: from then on the name is ours.
+
+        The look that has seen our server built is enough if it saw nobody.
+
+        :raises NameTaken: if another one goes on.
+        """
+        if not self._rivals:
+            return
+        first = self._rivals[0].id
+        steps.begin(f'Waiting for server {first} to give way')
+        for _ in deadline.polls():
+            self.meet(cloud.servers_named(name))
+            if not self._rivals:
+                return
+        raise errors.NameTaken(
+            f"Somebody else has been creating a machine '{name}' all the "
+            f'time: server {first}',
+            'If that create was killed, remove what it left: openstack '
+            f'docker machine delete {first}',
+        )
 
 
 def _rivals(
@@ -85,15 +94,6 @@ def _rivals(
             and server.task != 'deleting'
         ):
             yield server
-
-
-def _renamed(cloud: Cloud, server_id: str) -> MachineServer:
-    """Give our server, which has our name no more."""
-    if server := cloud.server(server_id):
-        return server
-    raise errors.CloudFailure(
-        'The server is gone: somebody has deleted it while it was set up'
-    )
 
 
 def _taken(rival: MachineServer) -> errors.NameTaken:

@@ -14,7 +14,7 @@ from pathlib import Path
 import fixtures
 from oslotest import base
 
-from dockermachine_osc import engine, errors, host, record, store
+from dockermachine_osc import engine, errors, host, record, store, waiting
 from dockermachine_osc.cloud import Cloud
 from dockermachine_osc.contexts import Contexts
 from dockermachine_osc.machines import Machines
@@ -77,15 +77,18 @@ class Guest(fixtures.Fixture):
 
     :ivar logins: who logged in where, and which host keys were demanded.
     :ivar failures: errors to raise, by the step at which to raise them.
+    :ivar closed: whether SSH does not open while the host boots.
     """
 
     def __init__(self):
         self.logins, self.parcels, self.failures = [], [], {}
+        self.closed = False
         self.status = 0
         self.lines = ['step installing Docker', 'ready 28.2.2']
 
     def _setUp(self):
         for name, new in {
+            'door.Door.wait': self._wait,
             'host.wait_open': self._wait_open,
             'host.probe': lambda *a: '',
             'host.connect': self._connect,
@@ -101,6 +104,12 @@ class Guest(fixtures.Fixture):
     def _fail(self, step):
         if step in self.failures:
             raise self.failures[step]
+
+    def _wait(self, entry, seconds):
+        entry.is_open = not self.closed
+        if not entry.is_open:
+            waiting.sleep(seconds)
+        return entry.is_open
 
     def _wait_open(self, address, port, deadline, meanwhile):
         self._fail('wait_open')

@@ -78,8 +78,9 @@ class Play:
         self.there[i] = server(i)
         cloud = Seen(self, i)
         try:
-            rivalry.give_way(i, cloud.servers_named('web1'))
-            rivalry.settle(cloud, i, 'web1', Patient, workbench.Notes())
+            ours = rivalry.Rivalry(i)
+            ours.meet(cloud.servers_named('web1'))
+            ours.settle(cloud, 'web1', Patient, workbench.Notes())
         except errors.NameTaken:
             self.turn(i)
             del self.there[i]
@@ -146,11 +147,11 @@ class TestGiveWay(base.BaseTestCase):
             both = [server('b'), other]
             if gives_way:
                 error = self.assertRaises(
-                    errors.NameTaken, rivalry.give_way, 'b', both
+                    errors.NameTaken, rivalry.Rivalry('b').meet, both
                 )
                 self.assertIn(f'server {other.id}', str(error))
             else:
-                rivalry.give_way('b', both)
+                rivalry.Rivalry('b').meet(both)
 
 
 class TestCreate(workbench.MachinesTestCase):
@@ -225,6 +226,7 @@ class TestCreate(workbench.MachinesTestCase):
             for _ in deadline.polls():
                 meanwhile()
 
+        self.guest.closed = True
         before = self.fake.holds()
         path = 'dockermachine_osc.host.wait_open'
         with fixtures.MonkeyPatch(path, wait):
