@@ -16,12 +16,12 @@ SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 ACCESSES = ('tls', 'ssh')
 
 _PARTS = (
-    *('common', 'install', 'apt', 'boot', 'disk', 'serve', 'causes'),
-    *('daemonjson', 'tls', 'ssh', 'options', 'adopt', 'packages', 'upgrade'),
-    'main',
+    *('common', 'dropin', 'tls', 'install', 'apt', 'boot', 'disk', 'serve'),
+    *('causes', 'daemonjson', 'ssh', 'options', 'adopt', 'packages'),
+    *('upgrade', 'main'),
 )
 # What a server needs before anybody has logged in.
-_BOOT_PARTS = ('common', 'install', 'apt', 'boot', 'main')
+_BOOT_PARTS = ('common', 'dropin', 'tls', 'install', 'apt', 'boot', 'main')
 _MACHINE_ID = re.compile(r'[A-Za-z0-9-]{1,64}')
 _VERSION = re.compile(r'[0-9][A-Za-z0-9.+~:-]{0,63}')
 _URL = re.compile(r'https?://[A-Za-z0-9._:/@+=~%?&,#-]{1,1000}')

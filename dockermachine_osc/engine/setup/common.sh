@@ -200,27 +200,3 @@ require_version() {
         "the engine here is $have, asked for was $version" \
         'leave --engine-version out, or use an image without Docker'
 }
-
-# ---- holding the engine back ----------------------------------------------
-
-# Neither the image nor a package may start the engine without TLS, only for
-# it to be started again with it.
-hold_back() {
-    (
-        umask 022
-        mkdir -p "$ROOT${DROPIN%/*}"
-        cat >"$ROOT$DROPIN" <<END
-# Holds the engine back until it has its certificates.
-[Unit]
-ConditionPathExists=/etc/docker-machine/ready
-END
-    )
-    ! engine_present || systemctl daemon-reload
-}
-
-let_go() {
-    grep -q '^ConditionPathExists=/etc/docker-machine/' "$ROOT$DROPIN" \
-        2>/dev/null || return 0
-    rm -f "$ROOT$DROPIN"
-    systemctl daemon-reload
-}

@@ -1,9 +1,6 @@
 
 # ---- the engine's options -------------------------------------------------
 
-# From here to the engine a value is one word, whatever is in it: it is read
-# from a file, never evaluated.
-
 # check_options: the file has only lines that are known below.
 check_options() {
     [ -e "$options" ] || return 0
@@ -13,50 +10,6 @@ check_options() {
 }
 
 OPTION_WORDS='label|insecure-registry|registry-mirror|storage-driver|opt|http-proxy|https-proxy|no-proxy|env|registry-ca'
-
-# with_flags COMMAND...: run it with a word for each flag of dockerd behind.
-with_flags() {
-    if [ -r "$options" ]; then
-        while IFS= read -r line || [ -n "$line" ]; do
-            value=${line#* }
-            case $line in
-            label\ * | insecure-registry\ * | registry-mirror\ * | \
-                storage-driver\ *) set -- "$@" "--${line%% *}=$value" ;;
-            opt\ *) set -- "$@" "--$value" ;;
-            esac
-        done <"$options"
-    fi
-    "$@"
-}
-
-# Words in quotes of ExecStart, systemd.service(5): % and $ double there.
-quoted() {
-    for word in "$@"; do
-        printf ' "%s"' "$(printf '%s\n' "$word" |
-            sed 's/[\\"]/\\&/g; s/%/%%/g; s/\$/$$/g')"
-    done
-}
-
-# The text of an EnvironmentFile, systemd.exec(5): nobody but root reads it,
-# while units are for everybody to read.
-environment() {
-    [ -r "$options" ] || return 0
-    while IFS= read -r line || [ -n "$line" ]; do
-        value=${line#* }
-        case $line in
-        http-proxy\ *) variable HTTP_PROXY "$value" ;;
-        https-proxy\ *) variable HTTPS_PROXY "$value" ;;
-        no-proxy\ *) variable NO_PROXY "$value" ;;
-        env\ *) variable "${value%%=*}" "${value#*=}" ;;
-        esac
-    done <"$options"
-}
-
-# variable NAME VALUE
-variable() {
-    printf '%s="%s"\n' "$1" \
-        "$(printf '%s\n' "$2" | sed 's/[\\"`$]/\\&/g')"
-}
 
 # ---- the engine is asked first --------------------------------------------
 

@@ -232,28 +232,6 @@ take_over() {
     [ -s "$HOME_DIR/environment" ] || rm -f "$HOME_DIR/environment"
 }
 
-# dropin COMMAND: the command as the unit has it, with the options and what is
-# ours behind it; nothing where that is nothing.
-dropin() {
-    flags=$(with_flags quoted)$("${access}_flags" "$1")
-    [ -n "$flags$(environment)" ] || return 0
-    cat <<END
-# The engine of machine $machine_id, $("${access}_words").
-# Made from docker.service; later changes belong into a drop-in of their own.
-[Service]
-ExecStart=
-ExecStart=$1$flags
-END
-    [ -z "$(environment)" ] ||
-        say 'EnvironmentFile=/etc/docker-machine/environment'
-}
-
-derive() {
-    take_command "$(start_line)"
-    [ -n "$command" ] || fail "$EX_CONFLICT" 'docker.service has no ExecStart'
-    dropin "$command"
-}
-
 write_dropin() {
     file=$ROOT$DROPIN
     written=no

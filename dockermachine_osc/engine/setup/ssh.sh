@@ -14,6 +14,8 @@ ssh_words() { say 'on its socket'; }
 
 ssh_flags() { :; }
 
+ssh_guard() { :; }
+
 ssh_mark() { :; }
 
 # Type=notify: it answers by the time that `systemctl start` returns; the few

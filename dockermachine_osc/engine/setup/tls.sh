@@ -16,8 +16,14 @@ tls_words() { say "with TLS on port $port"; }
 tls_flags() {
     socket=" -H tcp://0.0.0.0:$port"
     case " $1" in *' -H'* | *' --host'*) ;; *) socket=" -H unix:///var/run/docker.sock$socket" ;; esac
-    [ -z "$hosts_in" ] || socket=''
+    # What daemon.json says is not looked at before somebody logs in.
+    [ -z "${hosts_in:-}" ] || socket=''
     say "$socket --tlsverify --tlscacert=/etc/docker-machine/ca.pem --tlscert=/etc/docker-machine/server.pem $(tls_mark)"
+}
+
+tls_guard() {
+    say '[Unit]'
+    say 'ConditionPathExists=/etc/docker-machine/server-key.pem'
 }
 
 # What only our drop-in says.

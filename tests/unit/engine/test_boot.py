@@ -43,8 +43,12 @@ class EarlyTest(base.BaseTestCase):
         host = self.useFixture(hostroot.BootRoot(unit='debian'))
         self.early(host)
         text = host.dropin.read_text()
-        self.assertIn('ConditionPathExists=/etc/docker-machine/ready', text)
-        self.assertNotIn('ExecStart', text)
+        for line in (
+            'ConditionPathExists=/etc/docker-machine/server-key.pem',
+            'ExecStart=',
+            '--tlskey=/etc/docker-machine/server-key.pem',
+        ):
+            self.assertIn(line, text)
         self.assertEqual(0o644, stat.S_IMODE(host.dropin.stat().st_mode))
         self.assertEqual(0o755, stat.S_IMODE(host.dropins.stat().st_mode))
         self.assertFalse((host.run_dir / 'pending').exists())

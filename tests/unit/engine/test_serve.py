@@ -20,6 +20,7 @@ FLAGS = (
     '--tlscert=/etc/docker-machine/server.pem '
     '--tlskey=/etc/docker-machine/server-key.pem'
 )
+CONDITION = 'ConditionPathExists=/etc/docker-machine/server-key.pem'
 
 
 class DeriveTest(base.BaseTestCase):
@@ -31,10 +32,10 @@ class DeriveTest(base.BaseTestCase):
 
     def command(self, text):
         lines = self.derive(text).stdout.splitlines()
-        self.assertEqual('[Service]', lines[2])
-        self.assertEqual('ExecStart=', lines[3])
-        self.assertEqual(5, len(lines))
-        return lines[4].removeprefix('ExecStart=')
+        self.assertEqual(['[Unit]', CONDITION], lines[2:4])
+        self.assertEqual(['[Service]', 'ExecStart='], lines[4:6])
+        self.assertEqual(7, len(lines))
+        return lines[6].removeprefix('ExecStart=')
 
     def unit(self, name):
         return (UNITS / name).read_text()
@@ -226,7 +227,19 @@ class ServeTest(ServingTestCase):
             '[Unit]\nConditionPathExists=/etc/docker-machine/ready\n',
         )
         self.served(host)
-        self.assertNotIn('Condition', host.dropin.read_text())
+        self.assertNotIn('/ready', host.dropin.read_text())
+
+    def test_what_the_boot_has_written_stays(self):
+        """Nothing is left for systemd to read anew."""
+        host = self.host(unit='debian')
+        text = self.settings.render()
+        path = host.write('etc/docker-machine/settings', text)
+        done = host.function(f'load_settings "{path}"; hold_back')
+        self.assertEqual('', done.stderr)
+        written = host.dropin.stat()
+        self.served(host)
+        self.assertEqual(written, host.dropin.stat())
+        self.assertEqual(['start'], host.log())
 
     def test_other_settings_stay(self):
         host = self.host(unit='debian')
@@ -361,8 +374,8 @@ class ServeTest(ServingTestCase):
         )
         self.served(host)
         seen = (host.state / 'seen').read_text()
-        self.assertIn('ConditionPathExists=/etc/docker-machine', seen)
-        self.assertNotIn('Condition', host.dropin.read_text())
+        self.assertIn('ConditionPathExists=/etc/docker-machine/ready', seen)
+        self.assertNotIn('/ready', host.dropin.read_text())
         self.assertEqual(['start'], host.log())
 
     def test_nothing_is_held_back_when_the_installation_failed(self):
