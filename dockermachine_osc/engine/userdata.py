@@ -31,6 +31,9 @@ _BEGINNINGS = (
     b'#part-handler',
     b'## template: jinja',
 )
+# Not RSA's, which takes longer than the rest of cloud-init's first stage: any
+# SSH of the last ten years knows these.
+_HOST_KEYS = ['ecdsa', 'ed25519']
 _INSTALL = ['sh', '/etc/docker-machine/setup.sh', 'install']
 # Ours comes second and in front: whatever merge rule the user's own part has
 # does not apply to it (cloudinit/handlers/cloud_config.py).
@@ -94,7 +97,11 @@ def _cloud_config(
     early.append(settings.render(key, hold, defer=defer))
     if proxies and not defer:
         early.append(proxies.render())
-    return {'ssh_authorized_keys': [key], 'bootcmd': [early]}
+    return {
+        'ssh_authorized_keys': [key],
+        'ssh_genkeytypes': _HOST_KEYS,
+        'bootcmd': [early],
+    }
 
 
 def _text(config: dict[str, object]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,8 @@ def bring_up(
         server = cloud.wait_active(
             draft.server_id, name, deadline, rivals.meet, entry.pause
         )
+        # Takes a while, and now the server needs one anyway.
+        importlib.import_module('dockermachine_osc.host')
         steps.begin("Waiting for the host's keys on the console")
         facts = _learn(cloud, draft, entry, deadline)
     steps.begin('Waiting for SSH')

@@ -208,7 +208,10 @@ def _user_data(folder: pathlib.Path, address: str, image: str) -> str:
         f'echo {_archive(files)} | base64 -d | tar -xz -C / && '
         'systemctl daemon-reload'
     )
-    config: dict[str, typing.Any] = {'bootcmd': [['sh', '-c', early]]}
+    config: dict[str, typing.Any] = {
+        'bootcmd': [['sh', '-c', early]],
+        'ssh_genkeytypes': ['ecdsa', 'ed25519'],
+    }
     if not image.endswith('-docker'):
         config['runcmd'] = [['sh', '-c', _INSTALL]]
     text = '#cloud-config\n' + json.dumps(config)
