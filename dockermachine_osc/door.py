@@ -62,7 +62,7 @@ class Door:
         return self.is_open
 
     def close(self) -> None:
-        """End the connections that are still under way; it is of no use then."""
+        """End the connections that are still under way; it knocks no more."""
         for key in list(self._knocks.get_map().values()):
             self._end(key)
         self._knocks.close()
@@ -71,7 +71,7 @@ class Door:
         taken = (now - self._began) * _PART
         self._next = now + min(max(_EVERY, taken), _EVERY_AT_MOST)
         for key in list(self._knocks.get_map().values()):
-            if now - key.data > _PATIENCE:
+            if now - key.data[1] > _PATIENCE:
                 self._end(key)
         try:
             sock = socket.socket(self._family, socket.SOCK_STREAM)
@@ -80,33 +80,30 @@ class Door:
             return
         sock.setblocking(False)
         if sock.connect_ex(self._where) in (0, errno.EINPROGRESS):
-            self._knocks.register(sock, selectors.EVENT_WRITE, now)
+            self._knocks.register(sock, selectors.EVENT_WRITE, (sock, now))
         else:
             sock.close()
 
     def _look(self, seconds: float) -> None:
         for key, ready in self._knocks.select(max(0.0, seconds)):
-            sock = key.fileobj
-            assert isinstance(sock, socket.socket)
             if ready & selectors.EVENT_WRITE:
-                self._connected(key, sock)
+                self._connected(key)
             else:
-                self._heard(key, sock)
+                self._heard(key)
 
-    def _connected(
-        self, key: selectors.SelectorKey, sock: socket.socket
-    ) -> None:
+    def _connected(self, key: selectors.SelectorKey) -> None:
+        sock: socket.socket = key.data[0]
         if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._end(key)
         else:
             self._knocks.modify(sock, selectors.EVENT_READ, key.data)
 
-    def _heard(self, key: selectors.SelectorKey, sock: socket.socket) -> None:
+    def _heard(self, key: selectors.SelectorKey) -> None:
+        sock: socket.socket = key.data[0]
         with contextlib.suppress(OSError):
             self.is_open |= sock.recv(len(_BANNER)) == _BANNER
         self._end(key)
 
     def _end(self, key: selectors.SelectorKey) -> None:
         self._knocks.unregister(key.fileobj)
-        assert isinstance(key.fileobj, socket.socket)
-        key.fileobj.close()
+        key.data[0].close()

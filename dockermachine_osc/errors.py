@@ -69,7 +69,12 @@ class QuotaExceeded(InvalidRequest):
 
 
 class CloudFailure(MachineError):
-    """The cloud refused, failed, or put a server in ERROR."""
+    """The cloud refused, failed, or put a server in ERROR.
+
+    :ivar refused: whether the cloud is well, and just does not do that.
+    """
+
+    refused = False
 
 
 class HostFailure(MachineError):

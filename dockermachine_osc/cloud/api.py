@@ -85,13 +85,19 @@ class Cloud:
 
     # ------------------------------------------------------------- looking
 
-    def plan(self, requests: Sequence[CreateRequest]) -> Plan:
+    def plan(
+        self, requests: Sequence[CreateRequest], *, thorough: bool = True
+    ) -> Plan:
         """Decide what a create will use, without making anything.
 
         :param requests: one or more that differ in nothing but the name.
+        :param thorough: whether to ask all, or with fewer questions what
+            does for most; the cloud may refuse such a plan.
         """
         rules = plan.possible_rules(requests[0])
-        found = survey.take(self._connection, requests, rules)
+        found = survey.take(
+            self._connection, requests, rules, thorough=thorough
+        )
         with failures.step('understand what the cloud has'):
             return plan.make(requests, found)
 

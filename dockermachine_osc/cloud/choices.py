@@ -235,15 +235,10 @@ def _check_flavor(candidate: Flavor, boot: Image, *, volume: bool) -> None:
 
 def gateways(survey: Survey) -> dict[str, set[str]]:
     """Map each network's id to the external networks it has a way out to."""
-    out = {
-        router.id: router.external_gateway_info['network_id']
-        for router in survey.routers
-        if router.external_gateway_info
-    }
     found: dict[str, set[str]] = {}
     for leg in survey.router_legs:
-        if leg.device_id in out:
-            found.setdefault(leg.network_id, set()).add(out[leg.device_id])
+        if exit_ := survey.exits.get(str(leg.device_id)):
+            found.setdefault(leg.network_id, set()).add(exit_)
     return found
 
 

@@ -28,6 +28,7 @@ class ApiError(errors.CloudFailure):
     def __init__(self, message: str, hint: str = '', status: int = 0) -> None:
         super().__init__(message, hint)
         self.status = status
+        self.refused = 400 <= status < 500 and status not in (401, 429)
 
     @property
     def passing(self) -> bool:

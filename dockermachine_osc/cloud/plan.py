@@ -43,6 +43,7 @@ class Plan:
     and stays the user's; ``external`` if one is to be made there; ``rules``
     if a group of ours is to be used instead of ``named_groups``, and
     ``group`` is its id where several machines share it from the first.
+    ``assumed`` says that the cloud may refuse for what was not asked.
     """
 
     image: Choice[Image]
@@ -59,6 +60,13 @@ class Plan:
     public_key: str
     server_group: str = ''
     group: str = ''
+    assumed: bool = False
+
+    @property
+    def route(self) -> tuple[str, int, str]:
+        """Which way the machine is reached; a plan's other choices follow."""
+        exit_ = str(self.external.id) if self.external else ''
+        return self.main.network_id, self.ip_version, exit_
 
     @property
     def port(self) -> Port | None:
@@ -146,6 +154,7 @@ def make(requests: Sequence[CreateRequest], survey: Survey) -> Plan:
         login_user=request.ssh_user or choices.login_user(image.resource),
         public_key=survey.keypair.public_key if survey.keypair else '',
         server_group=_server_group(request, survey),
+        assumed=survey.assumed,
     )
     quota.check(
         survey,

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from openstack.network.v2.network import Network
     from openstack.network.v2.port import Port
     from openstack.network.v2.quota import QuotaDetails
-    from openstack.network.v2.router import Router
     from openstack.network.v2.security_group import SecurityGroup
     from openstack.network.v2.subnet import Subnet
 
@@ -53,19 +52,21 @@ _LONGEST_PATTERN = 2000
 class Survey:
     """Answers of the cloud's APIs; None is what the cloud would not tell.
 
+    ``exits`` has the external network of each router by the router's id.
     ``ports`` are those that the user may have named, ``taken`` those that
-    have one of the fixed IPs asked for, on whatever network.
+    have one of the fixed IPs asked for, on whatever network. ``assumed`` says
+    that not all was asked that there is to know.
     """
 
     project_id: str
     images: tuple[Image, ...]
     flavors: tuple[Flavor, ...]
     networks: tuple[Network, ...]
-    routers: tuple[Router, ...]
     router_legs: tuple[Port, ...]
     namesakes: tuple[Server, ...]
-    limits: AbsoluteLimits | None
-    quota: QuotaDetails | None
+    exits: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    limits: AbsoluteLimits | None = None
+    quota: QuotaDetails | None = None
     groups: tuple[SecurityGroup, ...] = ()
     zones: tuple[AvailabilityZone, ...] = ()
     keypair: Keypair | None = None
@@ -77,6 +78,7 @@ class Survey:
     server_groups: tuple[ServerGroup, ...] = ()
     volume_types: tuple[VolumeType, ...] = ()
     volume_limits: VolumeLimits | None = None
+    assumed: bool = False
 
 
 _Question = Callable[[], Any]
@@ -86,24 +88,79 @@ def take(
     connection: Connection,
     requests: Sequence[CreateRequest],
     rules: Sequence[groups.Rules],
+    *,
+    thorough: bool,
 ) -> Survey:
-    """Ask everything that a create has to know, and change nothing.
+    """Ask what a create has to know, and change nothing.
 
     :param requests: one or more that differ in nothing but the name.
     :param rules: of which one may have its security group already; none if
         the user names the groups.
+    :param thorough: whether to ask for all of it. Otherwise the quotas are
+        left out, and what follows from the rest unless the cloud is unusual.
     :raises CloudFailure: if an API refuses or cannot be reached.
     :raises NotFound: for a key pair, port or floating IP that is not there.
     """
-    project_id = connection.current_project_id or ''
     request, names = requests[0], [r.name for r in requests]
     compute = _compute_questions(connection, request, names)
     network = _network_questions(connection, request, rules)
     image = {'images': lambda: _images(connection, request.image)}
+    further = _further_questions(connection)
+    quick = not thorough and _is_simple(request)
+    if not quick:
+        network |= further
+        compute |= _compute_quota(connection)
     services = [compute, network, image]
     if disks.sizes(request):
         services.append(_volume_questions(connection))
-    return Survey(project_id=project_id, **_ask(services))
+    project_id = connection.current_project_id or ''
+    survey = Survey(project_id=project_id, **_ask(services))
+    if not quick:
+        return survey
+    if exits := _assumed_exits(request, survey):
+        return dataclasses.replace(survey, exits=exits, assumed=True)
+    del further['quota']
+    return dataclasses.replace(survey, **_ask([further]), assumed=True)
+
+
+def _is_simple(request: CreateRequest) -> bool:
+    """Tell whether it is for one interface with a new floating IP."""
+    return (
+        len(request.nics) <= 1
+        and not any(nic.port or nic.fixed_ips for nic in request.nics)
+        and not request.no_floating_ip
+        and not request.floating_ip
+        and not request.external_network
+        and request.ip_version != 6
+        and not disks.sizes(request)
+        # What fails is kept, so there is no second look.
+        and not request.keep_on_failure
+    )
+
+
+def _assumed_exits(request: CreateRequest, survey: Survey) -> dict[str, str]:
+    """Give where routers lead if that is clear without asking for them.
+
+    There is one external network, and one with an IPv4 address of a router:
+    that router leads there, or Neutron will say no.
+    """
+    external = [n.id for n in survey.networks if n.is_router_external]
+    inner = {leg.network_id for leg in survey.router_legs}
+    four = {leg.network_id for leg in survey.router_legs if _is_four(leg)}
+    wanted = [nic.network for nic in request.nics]
+    named = {
+        n.id for n in survey.networks if n.id in wanted or n.name in wanted
+    }
+    if len(external) != 1 or inner != four or len(named or four) != 1:
+        return {}
+    if not (named or four) <= four:
+        return {}
+    return {str(leg.device_id): external[0] for leg in survey.router_legs}
+
+
+def _is_four(leg: Port) -> bool:
+    fixed = leg.fixed_ips or ()
+    return any('.' in str(address.get('ip_address')) for address in fixed)
 
 
 def _ask(services: Iterable[Mapping[str, _Question]]) -> dict[str, Any]:
@@ -140,7 +197,6 @@ def _compute_questions(
             lambda: _namesakes(connection, names),
         ),
         'flavors': _listing('list flavors', compute.flavors),
-        'limits': _optional(lambda: compute.get_limits().absolute),
     }
     if request.availability_zone:
         questions['zones'] = _listing(
@@ -153,6 +209,11 @@ def _compute_questions(
     if request.key_name:
         questions['keypair'] = lambda: _keypair(connection, request.key_name)
     return questions
+
+
+def _compute_quota(connection: Connection) -> dict[str, _Question]:
+    compute = connection.compute
+    return {'limits': _optional(lambda: compute.get_limits().absolute)}
 
 
 def _namesakes(
@@ -178,14 +239,9 @@ def _network_questions(
     project_id = connection.current_project_id or ''
     questions: dict[str, _Question] = {
         'networks': _listing('list networks', network.networks),
-        'subnets': _listing('list subnets', network.subnets),
-        'routers': _listing('list routers', network.routers),
         'router_legs': _listing(
             "list routers' ports",
             lambda: network.ports(device_owner=list(ROUTER_LEGS)),
-        ),
-        'quota': _optional(
-            lambda: network.get_quota(project_id, details=True)
         ),
     }
     if request.security_groups:
@@ -212,6 +268,27 @@ def _network_questions(
             connection, request.floating_ip
         )
     return questions
+
+
+def _further_questions(connection: Connection) -> dict[str, _Question]:
+    network = connection.network
+    project_id = connection.current_project_id or ''
+    return {
+        'subnets': _listing('list subnets', network.subnets),
+        'exits': lambda: _exits(connection),
+        'quota': _optional(
+            lambda: network.get_quota(project_id, details=True)
+        ),
+    }
+
+
+def _exits(connection: Connection) -> dict[str, str]:
+    with failures.step('list routers'):
+        return {
+            router.id: router.external_gateway_info['network_id']
+            for router in connection.network.routers()
+            if router.external_gateway_info
+        }
 
 
 def _volume_questions(connection: Connection) -> dict[str, _Question]:

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking the cloud for a machine's port, address and server."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dockermachine_osc import errors, interrupts
+from dockermachine_osc.machines import errand
+from dockermachine_osc.record import is_address
+
+if TYPE_CHECKING:
+    from openstack.network.v2.port import Port
+
+    from dockermachine_osc.cloud import Cloud
+    from dockermachine_osc.machines.draft import Draft
+    from dockermachine_osc.report import Steps
+
+
+def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
+    """Make port, address and server, in that order.
+
+    The address comes before the server, so that the certificate knows its
+    names and the record is complete from the server's first moment.
+    """
+    steps.begin('Creating the port and its address')
+    ports, group = _ports(cloud, draft)
+    port = ports[draft.plan.interfaces.index(draft.plan.main)]
+    fixed = _fixed_address(port, draft.plan.ip_version)
+    with interrupts.held():
+        address, address_id = _address(cloud, draft, port)
+    draft.record = draft.record.replace(
+        address=address or fixed,
+        port_id=port.id,
+        floating_ip_id=address_id,
+        security_group_id=group,
+    )
+    names = errand.names_for(
+        (draft.record.address, fixed, *_fixed_ips(ports)),
+        draft.request.name,
+        draft.request.tls_sans,
+    )
+    draft.goods, draft.record = draft.access.goods(
+        draft.record, draft.folder, names
+    )
+    steps.begin('Creating the server')
+    with interrupts.held():
+        server = cloud.make_server(
+            draft.request,
+            draft.plan,
+            [port.id for port in ports],
+            draft.record,
+            draft.user_data,
+        )
+        draft.server_id = server.id
+
+
+def _ports(cloud: Cloud, draft: Draft) -> tuple[list[Port], str]:
+    """Give a port for each interface, and the id of our group if it is used.
+
+    What is the user's is used as it is.
+    """
+    plan, name = draft.plan, draft.request.name
+    with interrupts.held():
+        group = cloud.make_group(plan)
+    ports = []
+    for interface in plan.interfaces:
+        if interface.port:
+            ports.append(interface.port)
+            continue
+        with interrupts.held():
+            port, group = cloud.make_port(
+                plan, interface, group, draft.machine_id, name
+            )
+        ports.append(port)
+    return ports, group
+
+
+def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
+    """Give the floating address and its id, or two empty texts."""
+    plan, name = draft.plan, draft.request.name
+    if plan.floating_ip and plan.floating_ip.port_id:
+        # It is on the user's port, and stays there whatever happens.
+        return str(plan.floating_ip.floating_ip_address), ''
+    if plan.floating_ip:
+        draft.attached = (plan.floating_ip.id, port.id)
+        taken = cloud.attach_floating_ip(plan.floating_ip, port)
+        return taken.floating, taken.id
+    if plan.external:
+        made = cloud.make_floating_ip(
+            plan.external, port, draft.machine_id, name
+        )
+        return made.floating, made.id
+    return '', ''
+
+
+def _fixed_address(port: Port, version: int) -> str:
+    for address in _fixed_ips([port]):
+        if ipaddress.ip_address(address).version == version:
+            return address
+    raise errors.CloudFailure(
+        f'Port {port.id} has no IPv{version} address',
+        f'Choose a network with an IPv{version} subnet: openstack subnet '
+        f'list --ip-version {version}',
+    )
+
+
+def _fixed_ips(ports: Sequence[Port]) -> list[str]:
+    """Give the addresses; a port in a form that no API has, has none."""
+    lists = [p.fixed_ips for p in ports if isinstance(p.fixed_ips, list)]
+    fixed = [f for listed in lists for f in listed if isinstance(f, dict)]
+    found = [f.get('ip_address') for f in fixed]
+    return [str(a) for a in found if is_address(str(a))]
