@@ -21,12 +21,14 @@ from dockermachine_osc.cloud import (
     survey,
     unused,
 )
+from dockermachine_osc.cloud.versions import Versions
 from dockermachine_osc.record import Record, mark
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from openstack.connection import Connection
     from openstack.network.v2.floating_ip import FloatingIP
@@ -59,7 +61,16 @@ class Cloud:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._versions: Versions | None = None
         patience.teach(connection.session)
+
+    def remember_versions(self, path: Path) -> None:
+        """Ask no service for its versions that has told them lately.
+
+        :param path: of a file of ours.
+        """
+        self._versions = Versions(path)
+        self._versions.recall(self._connection.session)
 
     # ------------------------------------------------------------ identity
 
@@ -98,6 +109,8 @@ class Cloud:
         found = survey.take(
             self._connection, requests, rules, thorough=thorough
         )
+        if self._versions:
+            self._versions.keep(self._connection)
         with failures.step('understand what the cloud has'):
             return plan.make(requests, found)
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from keystoneauth1 import exceptions as ksa_exceptions
 from openstack import exceptions as sdk_exceptions
 
-from dockermachine_osc import errors, plaintext
+from dockermachine_osc import errors, files, plaintext
 
 _TEXT_LIMIT = 500
+_UNKNOWN_VERSION = 406
 
 
 def plain(text: object) -> str:
@@ -71,6 +72,11 @@ def _hint(status: int, detail: str) -> str:
         return (
             'See what is in use: openstack limits show --absolute, '
             'openstack quota show --usage'
+        )
+    if status == _UNKNOWN_VERSION:
+        return (
+            'If this cloud has gone back to an older release: rm '
+            f'{files.default_root()}/scopes/*/versions.json'
         )
     if status in (401, 403):
         return (

@@ -42,6 +42,17 @@ class TestFirstLook(workbench.MachinesTestCase):
         for what in ('routers', 'subnets', 'limits', 'details'):
             self.assertFalse(self.asked(what), what)
 
+    def test_all_of_it(self):
+        """Ten requests, and two to log in, where there is a group already."""
+        self.create('web0', image='debian-12')
+        self.fake.log.clear()
+        self.create('web1', image='debian-12')
+        made = self.fake.log.index('POST compute /v2.1/servers')
+        polls = re.compile(r'GET compute .*/servers/detail|.*/action$')
+        later = [x for x in self.fake.log[made:] if not polls.match(x)]
+        asked = LOOKS, self.fake.log[:made], later
+        self.assertEqual(10, sum(map(len, asked[1:])), asked)
+
     def test_network_named(self):
         self.fake.add_network('other')
         self.create(network='private')
