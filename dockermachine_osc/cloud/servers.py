@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from dockermachine_osc.request import CreateRequest
 
 _GONE = 404
+#: Seconds after which a server may be ACTIVE, or in ERROR.
+_FIRST_LOOK = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,8 +216,13 @@ def _watch_among(
     meet: Callable[[Sequence[MachineServer]], None],
     pause: Callable[[float], object],
 ) -> Iterator[MachineServer | None]:
-    """Do as watch does, and have a look at the others of its name."""
-    for _ in deadline.polls(first=0.5, pause=pause):
+    """Do as watch does, and have a look at the others of its name.
+
+    Seldom, as each look costs the cloud a tenth of a second of CPU, and the
+    pause ends when the host itself answers.
+    """
+    pause(min(_FIRST_LOOK, deadline.remaining))
+    for _ in deadline.polls(first=1.5, most=4.0, factor=1.5, pause=pause):
         try:
             same = named(connection, name)
             ours = [s for s in same if s.id == server_id]

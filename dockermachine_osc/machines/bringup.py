@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: answers. cloud-init writes the host's keys there within seconds.
 CONSOLE_PATIENCE = 60
 #: Seconds between two looks at the console while SSH does not answer yet.
-_CONSOLE_EVERY = 2.0
+_CONSOLE_EVERY = 5.0
 #: Seconds between two looks whether the server is there at all.
 _LOOK_EVERY = 10.0
 
