@@ -84,11 +84,13 @@ def is_address(text: str) -> bool:
 
 
 def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
     try:
-        datetime.datetime.strptime(text, '%Y-%m-%dT%H:%M:%S%z')
+        datetime.datetime.fromisoformat(text)
     except ValueError:
         return False
-    return _TIME.fullmatch(text) is not None
+    return True
 
 
 def _is_line(text: str) -> bool:

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import failures, groups, patience, servers
+from dockermachine_osc.cloud import (
+    failures,
+    groups,
+    listing,
+    patience,
+    servers,
+)
 from dockermachine_osc.record import PREFIX, TAG, Record
 
 if TYPE_CHECKING:
@@ -57,8 +63,8 @@ def canonical(text: str) -> str:
 def everything(connection: Connection) -> list[MachineServer]:
     """List all servers of the project, machines or not."""
     with failures.step('list servers'):
-        found = list(connection.compute.servers(details=True))
-    return [servers.from_sdk(server) for server in found]
+        found = listing.servers(connection, {})
+        return [servers.from_nova(server) for server in found]
 
 
 def mark(connection: Connection, server_id: str, record: Record) -> None:

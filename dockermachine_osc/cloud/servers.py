@@ -6,11 +6,17 @@ from __future__ import annotations
 import base64
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any
 
 from dockermachine_osc import errors
-from dockermachine_osc.cloud import disks, failures, patience
+from dockermachine_osc.cloud import disks, failures, listing, patience
 from dockermachine_osc.record import TAG, Record
 from dockermachine_osc.waiting import Deadline
 
@@ -51,39 +57,40 @@ class MachineServer:
 
 
 def from_sdk(server: Server) -> MachineServer:
-    """Take over what the cloud says; it is untrusted text.
+    """Take over what the SDK has read; it is untrusted text."""
+    return from_nova(server.to_dict(computed=False, original_names=True))
 
-    :raises ValueError: the server has no id.
-    """
-    flavor: Any = server.flavor or {}
+
+def from_nova(server: Mapping[str, Any]) -> MachineServer:
+    """Take over what the API says; it is untrusted text."""
+    flavor: Any = server.get('flavor') or {}
+    addresses = list(_addresses(server))
     return MachineServer(
-        id=_id(server),
-        name=failures.plain(server.name),
-        status=failures.plain(server.status),
-        task=failures.plain(server.task_state or ''),
-        record=Record.from_metadata(server.metadata or {}),
-        addresses=tuple(address for address, _ in _addresses(server)),
-        floating=tuple(a for a, kind in _addresses(server) if kind != 'fixed'),
-        flavor=failures.plain(flavor.get('original_name') or ''),
-        image_id=failures.plain((server.image or {}).get('id') or ''),
-        availability_zone=failures.plain(server.availability_zone or ''),
-        created=failures.plain(server.created_at or ''),
-        key_name=failures.plain(server.key_name or ''),
-        tags=tuple(failures.plain(t) for t in server.tags or ()),
-        fault=failures.plain((server.fault or {}).get('message', '')),
+        id=server['id'],
+        name=_text(server, 'name'),
+        status=_text(server, 'status'),
+        task=_text(server, 'OS-EXT-STS:task_state'),
+        record=Record.from_metadata(server.get('metadata') or {}),
+        addresses=tuple(address for address, _ in addresses),
+        floating=tuple(a for a, kind in addresses if kind != 'fixed'),
+        flavor=_text(flavor, 'original_name'),
+        # It is '' where the server was booted from a volume.
+        image_id=_text(server.get('image') or {}, 'id'),
+        availability_zone=_text(server, 'OS-EXT-AZ:availability_zone'),
+        created=_text(server, 'created'),
+        key_name=_text(server, 'key_name'),
+        tags=tuple(failures.plain(t) for t in server.get('tags') or ()),
+        fault=_text(server.get('fault') or {}, 'message'),
     )
 
 
-def _id(server: Server) -> str:
-    # By its id a server is compared with its rivals, and deleted.
-    if not server.id or not isinstance(server.id, str):
-        raise ValueError('a server without an id')
-    return server.id
+def _text(item: Mapping[str, Any], key: str) -> str:
+    return failures.plain(item.get(key) or '')
 
 
-def _addresses(server: Server) -> Iterable[tuple[str, str]]:
+def _addresses(server: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     """Yield each address with its kind: fixed or floating."""
-    for addresses in (server.addresses or {}).values():
+    for addresses in (server.get('addresses') or {}).values():
         for address in addresses:
             kind = address.get('OS-EXT-IPS:type') or 'fixed'
             yield failures.plain(address.get('addr', '')), kind
@@ -172,14 +179,12 @@ def machines(
     :param status: of the server, as Nova has it.
     :param tags: all of which the server has.
     """
-    filters: dict[str, Any] = {'name': name, 'status': status}
+    filters = {'name': name, 'status': status, 'tags': ','.join((TAG, *tags))}
     with failures.step('list machines'):
-        found = connection.compute.servers(
-            details=True,
-            tags=','.join((TAG, *tags)),
-            **{k: v for k, v in filters.items() if v},
+        found = listing.servers(
+            connection, {k: v for k, v in filters.items() if v}
         )
-        return [from_sdk(s) for s in found if TAG in (s.tags or ())]
+        return [from_nova(s) for s in found if TAG in (s.get('tags') or ())]
 
 
 def watch(
@@ -204,8 +209,8 @@ def named(connection: Connection, name: str) -> list[MachineServer]:
     # Nova takes the name for a regular expression.
     pattern = re.sub(r'([][(){}.*+?^$|\\])', r'\\\1', name)
     with failures.step(f'look for server {name}'):
-        found = connection.compute.servers(details=True, name=pattern)
-        return [from_sdk(s) for s in found if s.name == name]
+        found = listing.servers(connection, {'name': pattern})
+        return [from_nova(s) for s in found if s.get('name') == name]
 
 
 def _watch_among(

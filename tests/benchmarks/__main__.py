@@ -17,6 +17,8 @@ from tests.benchmarks.measure import RunFailed
 #: Each a module; those that need no cloud, and so no large library in this
 #: process, come first: see measure.Run.rss.
 PARTS = {
+    'env': 'env beside an interpreter that does nothing',
+    'lists': '1 to 10,000 machines beside `openstack server list`',
     'load': 'what the plugin costs other commands of `openstack`',
     'create': 'a machine beside the floor (on a devcloud)',
     'many': 'eight machines at once beside one (on a devcloud)',
