@@ -6,13 +6,14 @@ import os
 import pathlib
 
 import fixtures
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oslotest import base
 
 from dockermachine_osc import docker_machine_files as files
 from dockermachine_osc import errors, store
 from tests import docker_machine
+from tests.unit import fuzz
 
 _KEYS = (
     *('ConfigVersion', 'Driver', 'DriverName', 'HostOptions'),
@@ -293,6 +294,7 @@ class HostileTest(TreeTestCase):
         error = self.assertRaises(errors.StoreFailure, files.read, self.root)
         self.assertIn('belongs to another user', str(error))
 
+    @fuzz.tries(200)
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -307,7 +309,6 @@ class HostileTest(TreeTestCase):
             max_leaves=8,
         )
     )
-    @settings(deadline=None, max_examples=200)
     def test_never_crashes(self, document):
         if isinstance(document, dict):
             document = {'ConfigVersion': 3, 'DriverName': 'generic'} | document

@@ -19,6 +19,7 @@ from hypothesis import strategies
 from oslotest import base
 
 from dockermachine_osc import errors, pki
+from tests.unit import fuzz
 
 SSH_FORMATS = (
     serialization.PrivateFormat.OpenSSH,
@@ -318,7 +319,7 @@ class TestNames(base.BaseTestCase):
             error = self.assertRaises(errors.InvalidRequest, self.names, name)
             self.assertIn(repr(name), str(error))
 
-    @hypothesis.settings(database=None, deadline=None, max_examples=50)
+    @fuzz.tries(50)
     @hypothesis.given(strategies.lists(strategies.text(max_size=80)))
     def test_never_crashes(self, names):
         authority = pki.Authority.create('web1')

@@ -10,6 +10,7 @@ from oslotest import base
 
 from dockermachine_osc import record
 from dockermachine_osc.machines import expiry, machine
+from tests.unit import fuzz
 
 FULL = record.Record(
     id='0123456789abcdef' * 2,
@@ -154,7 +155,7 @@ class TestHostile(base.BaseTestCase):
         for value in ('', 'x' * 32, 5, None, '0' * 33):
             self.assertFalse(record.is_machine(good | {key('id'): value}))
 
-    @hypothesis.settings(max_examples=300, deadline=None, database=None)
+    @fuzz.tries(300)
     @hypothesis.given(
         st.dictionaries(
             st.sampled_from([key(f) for f in FIELDS]) | st.text(),
@@ -212,7 +213,7 @@ class TestMark(base.BaseTestCase):
         ):
             self.assertIsNone(record.read_mark(text), text)
 
-    @hypothesis.settings(max_examples=200, deadline=None, database=None)
+    @fuzz.tries(200)
     @hypothesis.given(st.text())
     def test_never_crashes(self, text):
         for description in (text, f'docker-machine {"f" * 32} {text}'):

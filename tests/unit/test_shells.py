@@ -10,6 +10,7 @@ from hypothesis import strategies
 from oslotest import base
 
 from dockermachine_osc import errors, shells
+from tests.unit import fuzz
 
 COMMAND = 'openstack docker machine env web1'
 VARIABLES = [
@@ -203,7 +204,7 @@ class TestEvaluated(base.BaseTestCase):
         for shell in ('dash', 'bash'):
             self.assertNotIn('X', self.evaluate(shell, [('X', None)]))
 
-    @hypothesis.settings(database=None, deadline=None, max_examples=40)
+    @fuzz.tries(40)
     @hypothesis.given(
         strategies.lists(
             strategies.text('ab \n\t\r\\\'"`$(){}[]*?!#~;&|<>=%^é', max_size=9)

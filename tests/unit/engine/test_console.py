@@ -9,6 +9,7 @@ from hypothesis import strategies
 from oslotest import base
 
 from dockermachine_osc import engine
+from tests.unit import fuzz
 
 ID = 'f03e0517-e3d5-4654-a70f-fc7db1e78a11'
 
@@ -140,6 +141,7 @@ class ConsoleTest(base.BaseTestCase):
         self.assertEqual('debian', self.read(text).login)
         self.assertEqual(engine.ConsoleFacts(), self.read('x' * (5 << 20)))
 
+    @fuzz.tries(200)
     @hypothesis.given(
         strategies.lists(
             strategies.sampled_from(
@@ -165,7 +167,6 @@ class ConsoleTest(base.BaseTestCase):
             max_size=40,
         )
     )
-    @hypothesis.settings(max_examples=200, deadline=None, database=None)
     def test_anything(self, pieces):
         facts = self.read(''.join(pieces))
         self.assertIn(facts.login, (None, 'debian'))

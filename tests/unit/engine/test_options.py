@@ -7,6 +7,7 @@ from oslotest import base
 
 from dockermachine_osc import errors
 from dockermachine_osc.engine import options
+from tests.unit import fuzz
 
 Options = options.EngineOptions
 TEXT = strategies.text(
@@ -122,11 +123,7 @@ class CheckTest(base.BaseTestCase):
 
 
 class TravelTest(base.BaseTestCase):
-    @hypothesis.settings(
-        deadline=None,
-        # A busy machine takes its time.
-        suppress_health_check=[hypothesis.HealthCheck.too_slow],
-    )
+    @fuzz.tries(100)
     @hypothesis.given(TEXT, TEXT, strategies.binary(max_size=100))
     def test_there_and_back(self, label, variable, pem):
         found = Options(

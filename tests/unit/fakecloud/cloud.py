@@ -16,6 +16,7 @@ import openstack
 import requests
 import requests_mock
 
+from tests.unit.fakecloud import sdk
 from tests.unit.fakecloud.adopting import Adopting
 from tests.unit.fakecloud.answers import PROJECT, TIME, Refused, fits, query_of
 from tests.unit.fakecloud.cinder import Cinder
@@ -68,6 +69,7 @@ class FakeCloud(Adopting, Neutron, Nova, Cinder, fixtures.Fixture):
         self._hooks, self._count, self._lock = [], 0, threading.RLock()
 
     def _setUp(self):
+        sdk.remember_fields()
         mocker = requests_mock.Mocker()
         mocker.start()
         self.addCleanup(mocker.stop)
