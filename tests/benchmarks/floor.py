@@ -74,16 +74,13 @@ class Floor:
     def _mark(self, stage: str) -> None:
         self.at[stage] = round(time.monotonic() - _BEGAN, 3)
 
-    def run(self) -> None:
-        """Make it, wait for the engine, remove it."""
-        try:
-            self._make()
-        finally:
-            for remove in reversed(self._made):
-                remove()
-        self._mark('removed')
+    def remove(self) -> None:
+        """Remove all that was made."""
+        for remove in reversed(self._made):
+            remove()
 
-    def _make(self) -> None:
+    def make(self) -> None:
+        """Make it, and wait for the engine."""
         found = self._look_up()
         self._mark('looked up')
         network = self._cloud.network
@@ -252,10 +249,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('cloud')
     parser.add_argument('image')
+    parser.add_argument('--count', type=int, default=1, help='at once')
     arguments = parser.parse_args()
-    floor = Floor(arguments.cloud, arguments.image)
-    floor.run()
-    print(json.dumps(floor.at))
+    each = range(arguments.count)
+    floors = [Floor(arguments.cloud, arguments.image) for _ in each]
+    with concurrent.futures.ThreadPoolExecutor(arguments.count) as pool:
+        try:
+            list(pool.map(Floor.make, floors))
+        finally:
+            list(pool.map(Floor.remove, floors))
+    # All of them have come to a stage when the last one has.
+    stages = list(floors[0].at)
+    print(json.dumps({s: max(f.at[s] for f in floors) for s in stages}))
 
 
 if __name__ == '__main__':

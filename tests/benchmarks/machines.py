@@ -45,10 +45,11 @@ class Bench:
         command = ['openstack', '--os-cloud', CLOUD, *words]
         return costs.run(command, self.env, self.home)
 
-    def floor(self, image: str) -> float:
-        """Give the seconds of a server with an engine, without a tool."""
+    def floor(self, image: str, count: int = 1) -> float:
+        """Give the seconds of servers with an engine, without a tool."""
         script = str(pathlib.Path(__file__).with_name('floor.py'))
         command = [sys.executable, script, CLOUD, image]
+        command += ['--count', str(count)]
         found = json.loads(costs.run(command, self.env, self.home).out)
         return float(found['engine answers'])
 

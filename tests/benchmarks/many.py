@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Eight machines at once beside one, by turns, with Docker in the image.
 
-Needs a devcloud that nobody else uses.
+And beside the floor of eight: on a devcloud the guests boot on the cores that
+all the rest runs on, so that eight take what eight boots take. Needs a
+devcloud that nobody else uses.
 """
 
 from __future__ import annotations
@@ -29,18 +31,26 @@ def measure(runs: int) -> list[Group]:
         sides = {
             'one machine': lambda: _turn(bench, 1),
             f'{_COUNT} machines': lambda: _turn(bench, _COUNT),
+            f'the floor of {_COUNT}': lambda: _floor(bench),
         }
         found = costs.by_turns(runs, sides)
     group = Group(f'create --count {_COUNT} on {_IMAGE}')
     for name, turns in found.items():
         group.drawn.append(Figure(name, 's', [made for made, _, _ in turns]))
-        deletes = [removed for _, removed, _ in turns]
-        group.others.append(Figure(f'delete of {name}', 's', deletes))
         loads = [load for _, _, load in turns]
         group.others.append(Figure(f'load after {name}', '', loads))
-    one, many = group.drawn
+        deletes = [removed for _, removed, _ in turns if removed]
+        if deletes:
+            group.others.append(Figure(f'delete of {name}', 's', deletes))
+    one, many, floor = group.drawn
     group.ratios.append(costs.ratio(many, one, _AIM))
+    group.ratios.append(costs.ratio(many, floor, ''))
     return [group]
+
+
+def _floor(bench: machines.Bench) -> tuple[float, float, float]:
+    made = bench.floor(_IMAGE, _COUNT)
+    return made, 0.0, os.getloadavg()[0]
 
 
 def _turn(bench: machines.Bench, count: int) -> tuple[float, float, float]:
