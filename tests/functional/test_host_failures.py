@@ -178,6 +178,8 @@ class EngineTest(HostFailureTest):
         self.server.shell('systemctl stop taker')
 
     def _masked(self) -> None:
+        # systemd itself tries again two seconds after a failure.
+        self.stop_engine()
         self.server.shell('systemctl mask --runtime docker.service')
         self.fails('docker.service is masked', 'systemctl unmask')
         self.server.shell('systemctl unmask --runtime docker.service')
