@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A list of 1 to 10,000 machines beside `openstack server list`.
 
-On the same data, by turns, from a stand-in for Keystone and Nova.
+On the same data, by turns, from a stand-in for Keystone and Nova. And a list
+that asks the engines, of which some never answer.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import pathlib
@@ -13,10 +15,11 @@ import sys
 import tempfile
 
 from tests.benchmarks import measure as costs
+from tests.benchmarks import standins
 from tests.benchmarks.measure import OTHER, OURS, Figure, Group
 from tests.benchmarks.standins import Client, standin
 
-RUNS = 5
+RUNS = 3
 SIZES = (1, 100, 1000, 10_000)
 #: The most runs of that many, as each takes a minute of `server list`.
 _LARGE, _MOST_RUNS = 10_000, 2
@@ -24,6 +27,9 @@ _OURS, _OURS_JSON = 'docker machine list', 'docker machine list -f json'
 _THEIRS, _THEIRS_JSON = 'server list', 'server list -f json'
 _COMMANDS = (_THEIRS, _OURS, _THEIRS_JSON, _OURS_JSON)
 _AIM = '<= 1.5'
+_LONG = 'docker machine list --long -f json'
+#: Engines that are asked, and how many of them are dead.
+_ENGINES, _DEAD = 300, (0, 1, 150)
 
 
 def measure(runs: int) -> list[Group]:
@@ -35,7 +41,7 @@ def measure(runs: int) -> list[Group]:
             client.openstack(_OURS)  # bytecode, stevedore's cache
             most = _MOST_RUNS if size >= _LARGE else runs
             groups.append(_compare(client, size, min(runs, most)))
-    return groups
+    return [*groups, _long(min(runs, 3))]
 
 
 def _compare(client: Client, size: int, runs: int) -> Group:
@@ -84,3 +90,39 @@ def _listed(client: Client, words: str, size: int) -> tuple[costs.Run, int]:
             f'{words}: {rows} rows, not {size}\n{said[:500]}'
         )
     return done, calls
+
+
+# ------------------------------------------------------- asking the engines
+
+
+def _long(runs: int) -> Group:
+    """Measure what dead engines cost."""
+    with contextlib.ExitStack() as stack:
+        sides = {}
+        for count in _DEAD:
+            alive, dead, serve = stack.enter_context(standins.engines())
+            home = stack.enter_context(tempfile.TemporaryDirectory())
+            ports = [dead] * count + [alive] * (_ENGINES - count)
+            places = [word for port in ports for word in ('127.0.0.1', port)]
+            port = stack.enter_context(standin(_ENGINES, *places))
+            client = Client(pathlib.Path(home), port)
+            client.keys(*places)
+            sides[f'{count} dead'] = functools.partial(client.openstack, _LONG)
+            serve(client.store)
+        found = costs.by_turns(runs, sides)
+    return _asked(found)
+
+
+def _asked(found: dict[str, list[tuple[costs.Run, int]]]) -> Group:
+    group = Group(f'list --long, {_ENGINES} engines, 5 s for all together')
+    for words, done in found.items():
+        wall = [run.wall for run, _ in done]
+        told = [json.loads(run.out) for run, _ in done]
+        alive = [sum(m['Answer'] == 'ok' for m in rows) for rows in told]
+        rss = [run.rss for run, _ in done]
+        group.drawn.append(Figure(words, 's', wall))
+        group.others.append(Figure(f'answers with {words}', '', alive))
+        group.others.append(Figure(f'memory with {words}', 'MiB', rss))
+    _, one, many = group.drawn
+    group.ratios.append(costs.ratio(many, one, '1'))
+    return group

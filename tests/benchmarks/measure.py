@@ -172,7 +172,7 @@ class Group:
 
     @property
     def figures(self) -> list[Figure]:
-        return [*self.drawn, *self.others, *self.ratios]
+        return [*self.drawn, *self.ratios, *self.others]
 
     def to_json(self) -> dict[str, Any]:
         kinds = ('drawn', 'others', 'ratios')

@@ -71,7 +71,9 @@ def _legend() -> Iterator[str]:
         yield _box(whose, x, _MARGIN, _BAR)
         yield _text(words, x + _BAR + 6, _MARGIN + 12)
         x += 210
-    yield _text('| lowest to highest', x, _MARGIN + 12)
+    y = _MARGIN + _BAR / 2
+    yield f'<line class="spread" x1="{x}" x2="{x + 24}" y1="{y}" y2="{y}"/>'
+    yield _text('lowest to highest', x + 30, _MARGIN + 12)
 
 
 def _panel(title: str, figures: list[Figure], y: int) -> Iterator[str]:

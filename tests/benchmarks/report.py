@@ -107,7 +107,7 @@ def _paragraph(words: str) -> list[str]:
 
 
 def _table(group: Group) -> list[str]:
-    lines = [f'.. list-table:: {group.title}', '   :header-rows: 1']
+    lines = [f'.. list-table:: {_literal(group.title)}', '   :header-rows: 1']
     lines += ['   :widths: 55 15 30', '']
     rows = [('', 'median', 'spread')]
     for figure in group.figures:
@@ -123,4 +123,5 @@ def _table(group: Group) -> list[str]:
 
 
 def _literal(words: str) -> str:
-    return words.replace('*', r'\*').replace('`', r'\`').replace('|', r'\|')
+    """Keep Sphinx from making a dash of the beginning of an option."""
+    return f'``{words}``' if words else ''

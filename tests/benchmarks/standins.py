@@ -10,7 +10,7 @@ import pathlib
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.benchmarks import measure as costs
 
@@ -22,10 +22,12 @@ class Client:
     """A home folder with a clouds.yaml that leads to a stand-in.
 
     :ivar env: the environment of its programs.
+    :ivar store: where this package has its files.
     """
 
     def __init__(self, home: pathlib.Path, port: int) -> None:
         self._home, self._url = home, f'http://127.0.0.1:{port}'
+        self.store = home / 'store'
         auth = {'auth_url': f'{self._url}/v3', 'username': 'demo'}
         auth |= {'password': 'x', 'project_name': 'demo'}
         auth |= {'user_domain_id': 'default', 'project_domain_id': 'default'}
@@ -82,17 +84,43 @@ def _environment(home: pathlib.Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def standin(count: int, *places: str) -> Iterator[int]:
-    """Start one in a process of its own; gives its port."""
-    command = [sys.executable, '-m', 'tests.benchmarks.standin', str(count)]
-    process = subprocess.Popen(
-        [*command, *places],
+    """Start one in a process of its own; gives its port.
+
+    :param places: ADDRESS PORT... of the first machines' engines.
+    """
+    with _program('standin', str(count), *places) as process:
+        yield int(_line(process))
+
+
+@contextlib.contextmanager
+def engines() -> Iterator[tuple[str, str, Callable[[pathlib.Path], None]]]:
+    """Start some in a process of their own.
+
+    :returns: the port of one that answers, that of one that never does, and
+        what has them served, with the folder of the certificate.
+    """
+    with _program('engines') as process:
+        alive, dead = _line(process).split()
+
+        def serve(folder: pathlib.Path) -> None:
+            assert process.stdin is not None
+            process.stdin.write(f'{folder}\n')
+            process.stdin.flush()
+
+        yield alive, dead, serve
+
+
+def _program(module: str, *words: str) -> subprocess.Popen[str]:
+    """Start one of ours; it ends with its stdin, as Popen.__exit__ does."""
+    return subprocess.Popen(
+        [sys.executable, '-m', f'tests.benchmarks.{module}', *words],
         cwd=_ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def _line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    with process:
-        yield int(process.stdout.readline())
-        # The end of its stdin, with which it ends.
-        process.communicate()
+    return process.stdout.readline()

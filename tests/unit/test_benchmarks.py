@@ -12,8 +12,9 @@ from pathlib import Path
 import fixtures
 from oslotest import base
 
+from dockermachine_osc import record
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import measure, picture, report
+from tests.benchmarks import measure, picture, report, standin
 from tests.benchmarks.measure import Figure, Group
 
 _SVG = '{http://www.w3.org/2000/svg}'
@@ -99,7 +100,9 @@ class TestReport(base.BaseTestCase):
         report.write_pages(results(), folder)
         page = (folder / 'create.inc').read_text()
         report.write_pages(results(), folder)
-        self.assertIn('   * - calls\n     - 12\n     - 12 to 13, n=3\n', page)
+        self.assertIn(
+            '   * - ``calls``\n     - 12\n     - 12 to 13, n=3\n', page
+        )
         self.assertIn('     - 1.50 x\n     - 1.00 to 3.00, n=3\n', page)
 
 
@@ -119,8 +122,9 @@ class TestPicture(base.BaseTestCase):
         for bar in self.root.iter(f'{_SVG}rect'):
             bars[bar.get('class')] = float(bar.get('width'))
         self.assertAlmostEqual(bars['ours'] / bars['floor'], 1.5, places=2)
+        # The first is the legend's.
         spreads = list(self.root.iter(f'{_SVG}line'))
-        start, end = (float(spreads[0].get(x)) for x in ('x1', 'x2'))
+        start, end = (float(spreads[1].get(x)) for x in ('x1', 'x2'))
         # From 1 to 4, where the bar's length is 2.
         self.assertAlmostEqual(bars['floor'] * 1.5, end - start, delta=0.2)
 
@@ -129,6 +133,44 @@ class TestPicture(base.BaseTestCase):
         for bar in self.root.iter(f'{_SVG}rect'):
             right = float(bar.get('x', 0)) + float(bar.get('width'))
             self.assertLessEqual(right, width)
+
+
+class TestStandIn(base.BaseTestCase):
+    """Its pages are those of Nova."""
+
+    def setUp(self):
+        super().setUp()
+        count = 2 * standin.PAGE
+        self.servers = [standin.server(n + 1) for n in range(count)]
+        self.machines = standin.Machines(self.servers)
+
+    def page(self, **query):
+        body = json.loads(self.machines.page('http://x', query))
+        return [s['id'] for s in body['servers']], body.get('servers_links')
+
+    def test_all_pages(self):
+        ids, links = self.page(tags='a')
+        marker = ids[-1]
+        self.assertEqual(
+            [{'rel': 'next', 'href': f'http://x?tags=a&marker={marker}'}],
+            links,
+        )
+        more, links = self.page(marker=marker)
+        self.assertTrue(links)
+        self.assertEqual(([], None), self.page(marker=more[-1]))
+        self.assertEqual([s['id'] for s in self.servers], ids + more)
+
+    def test_limit(self):
+        ids, links = self.page(limit='3')
+        self.assertEqual([s['id'] for s in self.servers[:3]], ids)
+        self.assertTrue(links)
+
+    def test_each_is_a_whole_machine(self):
+        for server in (self.servers[0], self.servers[-1]):
+            read = record.Record.from_metadata(server['metadata'])
+            self.assertEqual((), read.problems)
+            self.assertEqual('ready', read.state)
+            self.assertTrue(record.is_address(read.address))
 
 
 class TestCommand(base.BaseTestCase):
