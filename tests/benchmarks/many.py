@@ -15,7 +15,7 @@ import tempfile
 
 from tests.benchmarks import machines
 from tests.benchmarks import measure as costs
-from tests.benchmarks.measure import Figure, Group
+from tests.benchmarks.measure import FLOOR, OURS, Figure, Group
 
 RUNS = 3
 _COUNT = 8
@@ -36,7 +36,9 @@ def measure(runs: int) -> list[Group]:
         found = costs.by_turns(runs, sides)
     group = Group(f'create --count {_COUNT} on {_IMAGE}')
     for name, turns in found.items():
-        group.drawn.append(Figure(name, 's', [made for made, _, _ in turns]))
+        whose = FLOOR if name.startswith('the floor') else OURS
+        seconds = [made for made, _, _ in turns]
+        group.drawn.append(Figure(name, 's', seconds, whose))
         loads = [load for _, _, load in turns]
         group.others.append(Figure(f'load after {name}', '', loads))
         deletes = [removed for _, removed, _ in turns if removed]
@@ -44,7 +46,7 @@ def measure(runs: int) -> list[Group]:
             group.others.append(Figure(f'delete of {name}', 's', deletes))
     one, many, floor = group.drawn
     group.ratios.append(costs.ratio(many, one, _AIM))
-    group.ratios.append(costs.ratio(many, floor, ''))
+    group.ratios.append(costs.ratio(many, floor))
     return [group]
 
 
