@@ -27,6 +27,9 @@ from dockermachine_osc.host import (
 #: ssh's own failures, ssh(1).
 _SSH_FAILED = 255
 _CONNECT_TIMEOUT = 15
+#: Seconds for what ssh has said before its end. A ProxyCommand may live on,
+#: and keep the pipe open.
+_LAST_WORDS = 1.0
 
 
 class SystemHost:
@@ -143,10 +146,13 @@ def _converse(
 ) -> Result:
     """Write and read at the same time, so that no pipe blocks another."""
     assert process.stdin and process.stdout and process.stderr  # noqa: S101
-    said: list[bytes] = []
+    said = bytearray()
     threads = [
-        threading.Thread(target=_feed, args=(process.stdin, stdin)),
-        threading.Thread(target=_keep_last, args=(process.stderr, said)),
+        threading.Thread(target=target, args=arguments, daemon=True)
+        for target, arguments in (
+            (_feed, (process.stdin, stdin)),
+            (_keep_last, (os.dup(process.stderr.fileno()), said)),
+        )
     ]
     for thread in threads:
         thread.start()
@@ -154,10 +160,11 @@ def _converse(
     descriptor = process.stdout.fileno()
     while data := os.read(descriptor, output.LIMIT):
         taken.take(data)
+    status = process.wait()
     for thread in threads:
-        thread.join()
-    stderr = b''.join(said).decode(errors='replace')
-    return Result(process.wait(), taken.end().rstrip('\n'), stderr)
+        thread.join(_LAST_WORDS)
+    stderr = bytes(said).decode(errors='replace')
+    return Result(status, taken.end().rstrip('\n'), stderr)
 
 
 def _feed(pipe: IO[bytes], data: bytes) -> None:
@@ -169,10 +176,17 @@ def _feed(pipe: IO[bytes], data: bytes) -> None:
         return
 
 
-def _keep_last(pipe: IO[bytes], said: list[bytes]) -> None:
-    """Read all there is, so that nobody blocks, and keep the end."""
-    while piece := pipe.read(output.LIMIT):
-        said[:] = [*said[-1:], piece]
+def _keep_last(descriptor: int, said: bytearray) -> None:
+    """Read all there is, so that nobody blocks, and keep the end.
+
+    :param descriptor: is closed at its end, and by nobody before.
+    """
+    try:
+        while piece := os.read(descriptor, output.LIMIT):
+            said += piece
+            del said[: -output.LIMIT]
+    finally:
+        os.close(descriptor)
 
 
 def _failure(stderr: str) -> errors.HostFailure:

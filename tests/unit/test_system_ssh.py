@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The system's ssh, played by a small program on PATH."""
 
+import os
 import pathlib
+import signal
 import socket
 
 import fixtures
@@ -130,6 +132,14 @@ class RunTest(SystemSshTestCase):
     def test_not_done_in_time(self):
         self.ssh('#!/bin/sh\nexec sleep 600\n')
         self.fails(errors.HostFailure, '--timeout', timeout=0.2)
+
+    def test_not_done_in_time_with_a_proxy_that_lives_on(self):
+        pid = self.folder / 'pid'
+        self.ssh(
+            f'#!/bin/sh\nsleep 999 >&2 & echo $! >{pid}\nexec sleep 600\n'
+        )
+        self.fails(errors.HostFailure, '--timeout', timeout=1)
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
     def test_interrupted(self):
         """Whoever gives up leaves no ssh behind."""
