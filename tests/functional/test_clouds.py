@@ -98,7 +98,7 @@ class TwoProjectsTest(base.FunctionalTest):
             code=None,
         )
         self.assertNotEqual(0, done.code)
-        self.assertIn('certificate', done.err)
+        self.assertRegex(done.err, base.REFUSED)
         self.assertEqual('', done.out)
 
     def _deleted_one_by_one(self) -> None:
