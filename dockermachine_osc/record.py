@@ -111,6 +111,11 @@ def is_uuid(text: str) -> bool:
         return False
 
 
+def is_id(text: str) -> bool:
+    """Tell whether a text may be the id of a machine or of a server."""
+    return bool(_ID.fullmatch(text)) or is_uuid(text)
+
+
 @dataclasses.dataclass(frozen=True)
 class Record:
     """A machine as its server's metadata has it; '' means not known.

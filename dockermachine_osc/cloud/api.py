@@ -22,7 +22,7 @@ from dockermachine_osc.cloud import (
     unused,
 )
 from dockermachine_osc.cloud.versions import Versions
-from dockermachine_osc.record import Record, mark
+from dockermachine_osc.record import Record, is_id, mark
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -124,9 +124,11 @@ class Cloud:
 
     def find(self, name_or_id: str) -> list[MachineServer]:
         """Find machines by name, or by the id of the server."""
+        # Nova narrows names down, and not ids of ours.
+        narrowed = '' if is_id(name_or_id) else servers.pattern(name_or_id)
         return [
             m
-            for m in self.machines()
+            for m in self.machines(name=narrowed)
             if name_or_id in (m.name, m.id, m.record.id)
         ]
 

@@ -204,12 +204,15 @@ def watch(
         yield server
 
 
+def pattern(name: str) -> str:
+    """Give a name as Nova's filter takes it: as a regular expression."""
+    return re.sub(r'([][(){}.*+?^$|\\])', r'\\\1', name)
+
+
 def named(connection: Connection, name: str) -> list[MachineServer]:
     """List the servers of exactly that name, machines or not."""
-    # Nova takes the name for a regular expression.
-    pattern = re.sub(r'([][(){}.*+?^$|\\])', r'\\\1', name)
     with failures.step(f'look for server {name}'):
-        found = listing.servers(connection, {'name': pattern})
+        found = listing.servers(connection, {'name': pattern(name)})
         return [from_nova(s) for s in found if s.get('name') == name]
 
 

@@ -73,6 +73,30 @@ class TestPages(workbench.CloudTestCase):
         calls = [c for c in self.fake.log[before:] if 'servers' in c]
         self.assertEqual(['GET compute /v2.1/servers/detail'], calls)
 
+    def found(self, wanted):
+        """Give the ids of what fits, and what Nova was asked for that."""
+        before = len(self.fake.queries)
+        ids = [m.id for m in self.cloud.find(wanted)]
+        asked = [q for q in self.fake.queries[before:] if '/servers/' in q]
+        return ids, [q.partition('?')[2] for q in asked]
+
+    def test_one_is_looked_for_by_its_name(self):
+        query = 'name=m%5C.1&tags=docker-machine'
+        self.assertEqual(([], [query]), self.found('m.1'))
+        query = 'name=m1&tags=docker-machine'
+        self.assertEqual(([self.ids[1]], [query]), self.found('m1'))
+
+    def test_ids_are_looked_for_among_all(self):
+        machine_id = record.new_machine_id()
+        facts = record.Record(id=machine_id)
+        server = self.fake.add_server(
+            'm9', facts.to_metadata(), tags=[record.TAG]
+        )
+        for wanted in (machine_id, server['id']):
+            found, (query,) = self.found(wanted)
+            self.assertEqual([server['id']], found)
+            self.assertEqual('tags=docker-machine', query)
+
     def test_an_answer_that_is_none(self):
         self.fake._answer_servers = lambda *_: (200, {'server': []})
         self.assertRaises(failures.ApiError, self.cloud.machines)
