@@ -85,9 +85,24 @@ def create(
 
     :raises MachineError: after what was made has been removed.
     """
+    folder = files.machine(request.name)
+
+    def create_as(plan: Plan) -> MachineServer:
+        with _taken_back(cloud, contexts, request, steps) as drafts:
+            draft = _draft(request, plan, folder)
+            drafts.append(draft)
+            with _doubted(plan):
+                making.make(cloud, draft, steps)
+            server = bringup.bring_up(cloud, draft, deadline, steps)
+            _keep(cloud, contexts, draft, server, steps)
+        return server
+
     try:
-        return _create(cloud, files, contexts, request, plan, deadline, steps)
+        return create_as(plan)
     except _Refused:
+        # What is left now is for `delete`, and the error says so.
+        if folder.exists():
+            raise
         steps.begin('Looking closer at what the cloud has')
         # This one knows more, and raises if it knows why.
         better = cloud.plan([request])
@@ -95,31 +110,11 @@ def create(
             raise
     for note in better.notes():
         steps.note(note)
-    return _create(cloud, files, contexts, request, better, deadline, steps)
+    return create_as(better)
 
 
 class _Refused(errors.CloudFailure):
     """The cloud refused what was planned without asking for all of it."""
-
-
-def _create(
-    cloud: Cloud,
-    files: Scope,
-    contexts: Contexts,
-    request: CreateRequest,
-    plan: Plan,
-    deadline: Deadline,
-    steps: Steps,
-) -> MachineServer:
-    folder = files.machine(request.name)
-    with _taken_back(cloud, contexts, request, steps) as drafts:
-        draft = _draft(request, plan, folder)
-        drafts.append(draft)
-        with _doubted(plan):
-            making.make(cloud, draft, steps)
-        server = bringup.bring_up(cloud, draft, deadline, steps)
-        _keep(cloud, contexts, draft, server, steps)
-    return server
 
 
 @contextlib.contextmanager

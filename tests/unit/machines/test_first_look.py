@@ -116,6 +116,18 @@ class TestFirstLook(workbench.MachinesTestCase):
         self.assertEqual(1, self.fake.log.count('POST compute /v2.1/servers'))
         self.assertHolds(self.before)
 
+    def test_refused_and_something_is_left(self):
+        """No second attempt: what the first has left would be forgotten."""
+        self.router['external_gateway_info'] = None
+        self.fake.refuse(FLOATING, 404, UNREACHABLE)
+        self.fake.refuse('DELETE network', 403, 'Never', always=True)
+        error = self.assertRaises(errors.CloudFailure, self.create)
+        self.assertIn('delete web1', str(error))
+        self.assertFalse(self.asked('routers'))
+        self.fake.forget_hooks()
+        self.assertTrue(self.delete())
+        self.assertEqual([], self.local())
+
     def test_broken_is_not_refused(self):
         self.fake.refuse(SERVER, 500, 'Boom', always=True)
         self.assertRaises(errors.CloudFailure, self.create)
