@@ -72,6 +72,10 @@ class Cloud:
         self._versions = Versions(path)
         self._versions.recall(self._connection.session)
 
+    def _keep_versions(self, *services: str) -> None:
+        if self._versions:
+            self._versions.keep(self._connection, *services)
+
     # ------------------------------------------------------------ identity
 
     @property
@@ -109,8 +113,7 @@ class Cloud:
         found = survey.take(
             self._connection, requests, rules, thorough=thorough
         )
-        if self._versions:
-            self._versions.keep(self._connection)
+        self._keep_versions('compute', 'image')
         with failures.step('understand what the cloud has'):
             return plan.make(requests, found)
 
@@ -118,9 +121,11 @@ class Cloud:
         self, *, name: str = '', status: str = '', tags: Sequence[str] = ()
     ) -> list[MachineServer]:
         """List the machines of this project: all, or those that fit."""
-        return servers.machines(
+        found = servers.machines(
             self._connection, name=name, status=status, tags=tags
         )
+        self._keep_versions('compute')
+        return found
 
     def find(self, name_or_id: str) -> list[MachineServer]:
         """Find machines by name, or by the id of the server."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     _Told = dict[str, list[dict[str, Any]]]
 
-_SERVICES = ('compute', 'image')
 #: Seconds that it is believed. A cloud that knows less than before says so at
 #: the first question: see failures.
 _BELIEVED = 86400.0
@@ -47,9 +46,12 @@ class Versions:
             with contextlib.suppress(ClientException):
                 _learn(session, url, versions)
 
-    def keep(self, connection: Connection) -> None:
-        """Write down what this command was told, if that is new."""
-        urls = [connection.endpoint_for(s) for s in _SERVICES]
+    def keep(self, connection: Connection, *services: str) -> None:
+        """Write down what this command was told, if that is new.
+
+        :param services: by type, those that were asked something.
+        """
+        urls = [connection.endpoint_for(s) for s in services]
         project = connection.current_project_id or '/'
         # One with the project in it is none that versions are asked at.
         known = {u for u in urls if u and project not in u}

@@ -36,6 +36,15 @@ class TestVersions(workbench.MachinesTestCase):
         self.assertEqual(0, self.asked())
         self.assertEqual(before, self.path.stat())
 
+    def test_a_list_keeps_those_of_nova(self):
+        self.path.unlink()
+        cloud = Cloud(self.fake.connect())
+        cloud.remember_versions(self.path)
+        cloud.machines()
+        self.assertEqual(1, len(json.loads(self.path.read_text())))
+        self.assertEqual(1, self.asked())
+        self.assertEqual(2, len(json.loads(self.path.read_text())))
+
     def test_a_day_later(self):
         then = time.time() - 86401
         os.utime(self.path, (then, then))
