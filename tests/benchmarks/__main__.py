@@ -97,6 +97,8 @@ def _measure(parts: list[str], runs: int | None, folder: pathlib.Path) -> None:
             groups = module.measure(runs or module.RUNS)
         except RunFailed as error:
             sys.exit(f'{part}: {error}')
+        except KeyboardInterrupt:
+            sys.exit(f'{part}: interrupted')
         results['parts'][part] = [group.to_json() for group in groups]
         _write(results, folder)
     print((folder / 'results.txt').read_text(), end='')
