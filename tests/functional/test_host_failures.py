@@ -113,7 +113,6 @@ class InstallationTest(HostFailureTest):
         )
         self.server.shell('umount /var/cache/apt/archives\n' + _LOCK)
         self._lock_is_held()
-        self.server.shell('systemctl stop locker')
         self._reboot_amid_packages()
         self.here.machine('context', 'create', name)
         self.here.docker('--context', name, 'ps')
@@ -143,11 +142,19 @@ class InstallationTest(HostFailureTest):
         """As if the power had failed; what was half installed is finished."""
         running = self.here.start('provision', self.server.name)
         self.addCleanup(running.kill)
+        # The installation goes on by itself once the lock is free.
+        devcloud.wait_for('provision to be logged in', self._is_served)
+        self.server.shell('systemctl stop locker')
         devcloud.wait_for('packages to be unpacked', self._is_unpacking)
         self.server.shell('systemctl reboot --force --force &')
         done = running.wait()
         self.assertEqual(0, done.code, done)
         self.assertIn("at 'Installing docker.io'. Going on when", done.err)
+
+    def _is_served(self) -> bool:
+        lock = '/run/docker-machine/serving'
+        said = self.server.shell(f'flock -n {lock} echo free || echo held')
+        return said.strip() == 'held'
 
     def _is_unpacking(self) -> bool:
         states = self.server.run(
