@@ -102,6 +102,7 @@ class FaultsTest(servers.ServerTest):
 
     def strike(self, call: Call, fault: Fault, *command: str) -> Result:
         """Run a command that a fault strikes at a call."""
+        self._forget_versions()
         self.proxy.arm(proxy.Plan(call, fault))
         running = self.here.start(*command, cloud=self.cloud)
         self.addCleanup(running.kill)
@@ -116,6 +117,11 @@ class FaultsTest(servers.ServerTest):
         if done.code < 0:
             self.assertIsNotNone(fault.signal, done)
         return done
+
+    def _forget_versions(self) -> None:
+        """Have services be asked for them again, as at the stand-in."""
+        for known in self.here.store.glob('scopes/*/versions.json'):
+            known.unlink()
 
     def left(self) -> list[str]:
         """What the project holds that it did not, and the reverse."""
