@@ -46,14 +46,14 @@ def bring_up(
     steps.begin('Waiting for the server to become active')
     rivals = rivalry.Rivalry(draft.server_id)
     name = draft.request.name
+    # Takes a while, and now the server needs one anyway.
+    importlib.import_module('dockermachine_osc.host')
     with contextlib.closing(
         door.Door(draft.record.address, _ssh_port(draft))
     ) as entry:
         server = cloud.wait_active(
             draft.server_id, name, deadline, rivals.meet, entry.pause
         )
-        # Takes a while, and now the server needs one anyway.
-        importlib.import_module('dockermachine_osc.host')
         steps.begin("Waiting for the host's keys on the console")
         facts = _learn(cloud, draft, entry, deadline)
     steps.begin('Waiting for SSH')

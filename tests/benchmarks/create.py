@@ -22,7 +22,7 @@ from tests.benchmarks.measure import FLOOR, OTHER, Figure, Group
 RUNS = 3
 IMAGES = ('debian-12', 'debian-12-docker')
 _AIMS = {'debian-12': '<= 1.10', 'debian-12-docker': '<= 1.15'}
-_COUNTS = ('API calls and polls', 'polls', 'SSH logins', 'engine starts')
+_COUNTS = ('API calls besides polls', 'polls', 'SSH logins', 'engine starts')
 _COMMANDS = ('list', 'list --long', 'env', 'show')
 _FOR_COMPARISON = 'openstack server list'
 _Turn = dict[str, Any]
