@@ -34,6 +34,10 @@ def noise(length):
     return base64.b64encode(random.Random(1).randbytes(length))
 
 
+#: What each user data say of ours.
+OURS = {'ssh_authorized_keys', 'ssh_genkeytypes', 'bootcmd'}
+
+
 class OwnDataTest(base.BaseTestCase):
     def config(self):
         return config_of(engine.user_data(SETTINGS, KEY + ' me@x').decode())
@@ -42,9 +46,9 @@ class OwnDataTest(base.BaseTestCase):
         self.assertEqual([KEY], self.config()['ssh_authorized_keys'])
 
     def test_nothing_that_costs_time(self):
-        self.assertEqual(
-            {'ssh_authorized_keys', 'bootcmd', 'runcmd'}, set(self.config())
-        )
+        config = self.config()
+        self.assertEqual(OURS | {'runcmd'}, set(config))
+        self.assertNotIn('rsa', config['ssh_genkeytypes'])
 
     def test_early_command_brings_script_and_settings(self):
         (command,) = self.config()['bootcmd']
@@ -114,7 +118,7 @@ class ExtraDataTest(base.BaseTestCase):
         self.assertEqual('text/cloud-config', part.get_content_type())
         self.assertIn('list(prepend)', part['X-Merge-Type'])
         config = config_of(part.get_payload(decode=True).decode())
-        self.assertEqual({'ssh_authorized_keys', 'bootcmd'}, set(config))
+        self.assertEqual(OURS, set(config))
         self.assertIn('hold=', config['bootcmd'][0][-1])
         self.assertEqual(1, len(theirs))
 
