@@ -37,7 +37,8 @@ class MachineServer:
     """A Nova server that is a machine.
 
     ``addresses`` are the texts Nova gives, ``floating`` those that are
-    floating; ``fault`` is Nova's own word on why it is in ERROR.
+    floating; ``groups`` the names of its ports' security groups; ``fault`` is
+    Nova's own word on why it is in ERROR.
     """
 
     id: str
@@ -53,6 +54,7 @@ class MachineServer:
     created: str = ''
     key_name: str = ''
     tags: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     fault: str = ''
 
 
@@ -80,6 +82,9 @@ def from_nova(server: Mapping[str, Any]) -> MachineServer:
         created=_text(server, 'created'),
         key_name=_text(server, 'key_name'),
         tags=tuple(failures.plain(t) for t in server.get('tags') or ()),
+        groups=tuple(
+            _text(g, 'name') for g in server.get('security_groups') or ()
+        ),
         fault=_text(server.get('fault') or {}, 'message'),
     )
 

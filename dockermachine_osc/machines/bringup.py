@@ -54,6 +54,7 @@ def bring_up(
         server = cloud.wait_active(
             draft.server_id, name, deadline, rivals.meet, entry.pause
         )
+        _keep_open(cloud, draft, server, steps)
         steps.begin("Waiting for the host's keys on the console")
         facts = _learn(cloud, draft, entry, deadline)
     steps.begin('Waiting for SSH')
@@ -83,6 +84,27 @@ def bring_up(
     rivals.settle(cloud, name, deadline, steps)
     _say_ready(cloud, draft)
     return dataclasses.replace(server, record=draft.record)
+
+
+def _keep_open(
+    cloud: Cloud, draft: Draft, server: MachineServer, steps: Steps
+) -> None:
+    """Put the server into its group anew if that was taken from it.
+
+    Whoever deletes the last machine of a group deletes the group. Neutron
+    looks whether a port has it, and deletes it a moment later: a port that is
+    made in between, ours, is left without one, and nobody is told.
+    """
+    plan = draft.plan
+    own_ports = all(interface.port is None for interface in plan.interfaces)
+    if not (plan.rules and own_ports):
+        return
+    if plan.rules.group_name in server.groups:
+        return
+    steps.note('its security group was deleted meanwhile: made again')
+    group = cloud.group_of(plan.rules)
+    cloud.open_to(server.id, group)
+    draft.record = draft.record.replace(security_group_id=group)
 
 
 def _say_ready(cloud: Cloud, draft: Draft) -> None:

@@ -139,7 +139,7 @@ class TestJudge(base.BaseTestCase):
     def test_success_that_is_none(self) -> None:
         stage = self.stage('delete')
         self.replace('machines.removal.remove_from_cloud', lambda *a: [])
-        call = Call('GET compute /v2.1/servers/detail?tags', 1)
+        call = Call('GET compute /v2.1/servers/detail?name&tags', 1)
         cell = stage.cell(call, FAULTS['429'])
         self.assertEqual('ready', cell.word)
         self.assertIn("'servers': 1", cell.problem)
@@ -150,7 +150,7 @@ class TestJudge(base.BaseTestCase):
             'machines.deletion.Deletion.delete',
             lambda *a, **k: signal.raise_signal(signal.SIGKILL),
         )
-        call = Call('GET compute /v2.1/servers/detail?tags', 1)
+        call = Call('GET compute /v2.1/servers/detail?name&tags', 1)
         cell = stage.cell(call, FAULTS['429'])
         self.assertIn('killed, by nobody', cell.problem)
 

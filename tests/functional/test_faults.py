@@ -196,7 +196,7 @@ class DeleteTest(FaultsTest):
     """A delete that is cut off again and again is finished by the next."""
 
     points_in_order = (
-        'GET compute /v2.1/servers/detail?tags',
+        'GET compute /v2.1/servers/detail?name&tags',
         'GET network /v2.0/floatingips?project_id',
         'DELETE compute /v2.1/servers/*',
         'DELETE network /v2.0/floatingips/*',

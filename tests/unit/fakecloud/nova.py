@@ -184,4 +184,14 @@ class Nova:
                 {'version': 4, 'addr': addr, 'OS-EXT-IPS:type': kind}
                 for kind, addr in found
             ]
-        return server | {'addresses': {'net': rows}}
+        shown = server | {'addresses': {'net': rows}}
+        ids = {
+            group
+            for port in self.things['ports'].values()
+            if port.get('device_id') == server['id']
+            for group in port['security_groups']
+        }
+        known = self.things['security-groups']
+        names = [{'name': known[i]['name']} for i in ids if i in known]
+        # As Nova does, which leaves the key out where there are none.
+        return shown | ({'security_groups': names} if names else {})

@@ -132,3 +132,28 @@ class TestFirstLook(workbench.MachinesTestCase):
         self.fake.refuse(SERVER, 500, 'Boom', always=True)
         self.assertRaises(errors.CloudFailure, self.create)
         self.assertFalse(self.asked('routers'))
+
+
+class TestGroup(workbench.MachinesTestCase):
+    def test_taken_away_while_the_port_was_made(self):
+        """Somebody deletes the last machine that had the group."""
+
+        def delete():
+            (group,) = self.fake.things['security-groups']
+            del self.fake.things['security-groups'][group]
+            for port in self.fake.things['ports'].values():
+                port['security_groups'] = []
+
+        self.fake.on('POST network .*/floatingips$', delete)
+        record = self.create().server.record
+        (group,) = self.fake.things['security-groups']
+        self.assertEqual(group, record.security_group_id)
+        port = self.fake.things['ports'][record.port_id]
+        self.assertEqual([group], port['security_groups'])
+        self.assertIn('was deleted meanwhile', '\n'.join(self.told.notes))
+        self.assertTrue(self.delete())
+        self.assertEqual({}, self.fake.things['security-groups'])
+
+    def test_still_there(self):
+        self.create()
+        self.assertNotIn('deleted meanwhile', '\n'.join(self.told.notes))
