@@ -62,11 +62,12 @@ def _marked(
     found = read_mark(resource.description)
     if found is None:
         return None
-    address = getattr(resource, 'floating_ip_address', None)
-    kind = 'floating IP' if address else 'port'
+    floats = hasattr(resource, 'floating_ip_address')
+    kind = 'floating IP' if floats else 'port'
+    address = resource.floating_ip_address if floats else None
     label = failures.plain(address or resource.id)
     created = failures.plain(resource.created_at or '')
-    port_id = resource.port_id if address else resource.id
+    port_id = resource.port_id if floats else resource.id
     used_by = users.get(str(port_id or ''), '')
     return Marked(kind, str(resource.id), *found, label, created, used_by)
 

@@ -31,6 +31,11 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     fixed = _fixed_address(port, draft.plan.ip_version)
     with interrupts.held():
         address, address_id = _address(cloud, draft, port)
+    if address and not is_address(address):
+        # Made, and so removed: but nobody will be reached there.
+        raise errors.CloudFailure(
+            f"Neutron's floating IP {address_id} has no address: '{address}'"
+        )
     draft.record = draft.record.replace(
         address=address or fixed,
         port_id=port.id,

@@ -124,6 +124,21 @@ class TestFailure(workbench.MachinesTestCase):
         self.create()
         self.assertEqual(1, len(broken))
 
+    def test_floating_ip_without_an_address(self):
+        """An answer that no API gives: nobody would be reached there."""
+        add = self.fake.add_floating_ip
+
+        def spoilt(network, **more):
+            return add(network, **more, floating_ip_address=None)
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'tests.unit.fakecloud.FakeCloud.add_floating_ip',
+                lambda fake, network, **more: spoilt(network, **more),
+            )
+        )
+        self.assertTakenBack(['has no address'])
+
     def test_server_never_active(self):
         self.fake.statuses = ['BUILD']
         self.assertTakenBack(
