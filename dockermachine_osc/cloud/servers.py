@@ -64,7 +64,13 @@ def from_sdk(server: Server) -> MachineServer:
 
 
 def from_nova(server: Mapping[str, Any]) -> MachineServer:
-    """Take over what the API says; it is untrusted text."""
+    """Take over what the API says; it is untrusted text.
+
+    :raises LookupError, ValueError: it has no id.
+    """
+    # By its id a server is compared with its rivals, and deleted.
+    if not server['id'] or not isinstance(server['id'], str):
+        raise ValueError('a server without an id')
     flavor: Any = server.get('flavor') or {}
     addresses = list(_addresses(server))
     return MachineServer(
