@@ -371,7 +371,11 @@ class MachineFolder:
                 # At once, so that a crash leaves no keys without a record.
                 gone = self.path.with_name(_GONE + uuid.uuid4().hex)
                 self.path.rename(gone)
-                shutil.rmtree(gone)
+                try:
+                    shutil.rmtree(gone)
+                except FileNotFoundError:
+                    # Who tidies up after others is at it, too.
+                    shutil.rmtree(gone, ignore_errors=True)
 
     def rename(self, name: str) -> MachineFolder:
         """Give the folder another name, which none has yet.

@@ -3,9 +3,12 @@
 
 import errno
 import os
+import shutil
 import stat
 import threading
 from unittest import mock
+
+import fixtures
 
 from dockermachine_osc import errors, store
 from tests.unit import test_store
@@ -141,6 +144,30 @@ class TestRecord(test_store.StoreTestCase):
 
 
 class TestRemove(test_store.StoreTestCase):
+    def test_removed_while_somebody_tidies_up(self):
+        """Another delete, on the same store, sweeps what it finds renamed."""
+        machine = self.scope.machine('web1')
+        machine.create()
+        machine.write(store.CA, b'1')
+        remove = shutil.rmtree
+
+        def swept(path, **options):
+            self.useFixture(
+                fixtures.MonkeyPatch(
+                    'dockermachine_osc.store.shutil.rmtree', remove
+                )
+            )
+            self.scope.settle('web2')
+            remove(path, **options)
+
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'dockermachine_osc.store.shutil.rmtree', swept
+            )
+        )
+        machine.remove()
+        self.assertEqual([], list((self.scope.path / 'machines').iterdir()))
+
     def test_remove(self):
         machine = self.scope.machine('web1')
         machine.create()
