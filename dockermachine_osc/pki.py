@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import ipaddress
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from cryptography import exceptions, x509
@@ -19,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from dockermachine_osc import certnames
 from dockermachine_osc.errors import InvalidRequest, StoreFailure
 
 AUTHORITY_LIFETIME = datetime.timedelta(days=3652)
@@ -30,10 +29,6 @@ CLOCK_SKEW = datetime.timedelta(hours=1)
 ORGANIZATION = 'OpenStack Docker Machine'
 #: RFC 5280, appendix A.1, ub-common-name.
 COMMON_NAME_LIMIT = 64
-_DNS_NAME = re.compile(
-    r'(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*'
-    r'[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?'
-)
 
 #: What signs. We make EC keys; an authority that was made by another
 #: program, Docker Machine for one, may have an RSA key.
@@ -135,7 +130,7 @@ class Authority:
             engine; localhost and 127.0.0.1 are always added.
         :raises InvalidRequest: a name is neither, or the authority expired.
         """
-        alternatives = _alternative_names([*names, 'localhost', '127.0.0.1'])
+        alternatives = certnames.alternatives([*names, *certnames.LOCAL])
         return self._issue(
             _name(names[0] if names else 'localhost'),
             ExtendedKeyUsageOID.SERVER_AUTH,
@@ -208,7 +203,7 @@ def facts(certificate: bytes) -> CertificateFacts:
     loaded = _load_certificate(certificate)
     return CertificateFacts(
         subject=loaded.subject.rfc4514_string(),
-        names=_names_of(loaded),
+        names=certnames.of(loaded),
         not_before=loaded.not_valid_before_utc,
         not_after=loaded.not_valid_after_utc,
         fingerprint=loaded.fingerprint(hashes.SHA256()).hex(),
@@ -309,42 +304,6 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _alternative_names(names: Iterable[str]) -> list[x509.GeneralName]:
-    found = (_alternative_name(name) for name in names)
-    return list(dict.fromkeys(found))
-
-
-def _alternative_name(name: str) -> x509.GeneralName:
-    try:
-        address = ipaddress.ip_address(name.strip('[]'))
-    except ValueError:
-        return x509.DNSName(_dns_name(name))
-    # Packed and unpacked: without the zone of a link-local address.
-    return x509.IPAddress(ipaddress.ip_address(address.packed))
-
-
-def _dns_name(name: str) -> str:
-    try:
-        ascii_name = name.rstrip('.').lower().encode('idna').decode('ascii')
-    except UnicodeError:
-        ascii_name = ''
-    if not _DNS_NAME.fullmatch(ascii_name):
-        raise InvalidRequest(
-            f'{name!r} is neither a host name nor an IP address.'
-        )
-    return ascii_name
-
-
-def _names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
-    except x509.ExtensionNotFound:
-        return ()
-    return tuple(str(name.value) for name in extension.value)
 
 
 def _load_certificate(pem: bytes) -> x509.Certificate:

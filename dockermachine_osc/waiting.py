@@ -39,6 +39,10 @@ class Deadline:
         """Seconds left, never negative."""
         return max(0.0, self.seconds - self.elapsed)
 
+    def within(self, seconds: float) -> Deadline:
+        """Give a deadline that is that near, and no later than this one."""
+        return Deadline(min(seconds, self.remaining), self._stop)
+
     def exceeded(self, what: str, hint: str = '') -> errors.DeadlineExceeded:
         """Make the error that says what did not happen in time."""
         return errors.DeadlineExceeded(

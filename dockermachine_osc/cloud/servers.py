@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _GONE = 404
 #: Seconds after which a server may be ACTIVE, or in ERROR.
-_FIRST_LOOK = 1.0
+_FIRST_LOOK = 2.5
 
 
 @dataclasses.dataclass(frozen=True)

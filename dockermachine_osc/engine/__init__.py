@@ -53,7 +53,7 @@ from dockermachine_osc.engine.handover import (
 from dockermachine_osc.engine.options import EngineOptions
 from dockermachine_osc.engine.peer import shown_certificate
 from dockermachine_osc.engine.settings import SOURCES, EngineSettings
-from dockermachine_osc.engine.userdata import user_data
+from dockermachine_osc.engine.userdata import AtOnce, user_data
 
 __all__ = [
     'EXIT_CONFLICT',
@@ -69,6 +69,7 @@ __all__ = [
     'EXIT_USAGE',
     'SOURCES',
     'AnswerUnknown',
+    'AtOnce',
     'ClientRefused',
     'ConsoleFacts',
     'EngineFacts',

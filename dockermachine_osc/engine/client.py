@@ -97,7 +97,7 @@ def wait_ready(
     folder: pathlib.Path,
     deadline: Deadline,
 ) -> EngineFacts:
-    """Ask until the engine answers.
+    """Ask until the engine answers, often: a port that refuses costs nothing.
 
     What waiting cannot mend is raised at once: a certificate of somebody
     else, ours refused, an answer that is no engine's.
@@ -106,7 +106,7 @@ def wait_ready(
     :raises EngineFailure: one of the classes of this module.
     """
     silent: EngineUnreachable | None = None
-    for _ in deadline.polls(first=0.02, most=0.5, factor=1.6):
+    for _ in deadline.polls(first=0.02, most=0.1, factor=1.6):
         most = max(0.1, min(_TRY, deadline.remaining))
         try:
             return ask(address, port, folder, most)

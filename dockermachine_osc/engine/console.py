@@ -38,12 +38,15 @@ class ConsoleFacts:
         the console names two of a type that differ.
     :param installed: the engine's version, once it is installed.
     :param failure: why the set-up of the engine has failed, in one line.
+    :param certificate: of the engine, made by the host itself; DER, and as
+        yet anything. None if the console names none, or two.
     """
 
     login: str | None = None
     host_keys: tuple[str, ...] = ()
     installed: str | None = None
     failure: str | None = None
+    certificate: bytes | None = None
 
 
 def read_console(text: str, machine_id: str) -> ConsoleFacts:
@@ -57,6 +60,7 @@ def read_console(text: str, machine_id: str) -> ConsoleFacts:
         host_keys=_agreed(keys),
         installed=_printable(said['installed']),
         failure=_printable(said['failed']),
+        certificate=_only(said['certificate']),
     )
 
 
@@ -79,6 +83,7 @@ def _our_lines(lines: list[str], machine_id: str) -> dict[str, list[str]]:
         'hostkey': [],
         'installed': [],
         'failed': [],
+        'certificate': [],
     }
     pattern = re.compile(
         rf'docker-machine {re.escape(machine_id)} ([a-z]+) (.+) end'
@@ -141,6 +146,15 @@ def _parts(blob: bytes) -> list[bytes]:
         parts.append(blob[4 : 4 + length])
         blob = blob[4 + length :]
     return parts
+
+
+def _only(texts: list[str]) -> bytes | None:
+    """Decode the base64 that all agree on."""
+    try:
+        (text,) = set(texts)
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
 
 
 def _printable(texts: list[str]) -> str | None:

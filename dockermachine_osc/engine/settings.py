@@ -16,12 +16,15 @@ SOURCES = ('auto', 'image', 'distribution', 'docker', 'none')
 ACCESSES = ('tls', 'ssh')
 
 _PARTS = (
-    *('common', 'dropin', 'tls', 'install', 'apt', 'boot', 'disk', 'serve'),
-    *('causes', 'daemonjson', 'ssh', 'options', 'adopt', 'packages'),
-    *('upgrade', 'main'),
+    *('common', 'dropin', 'tls', 'install', 'apt', 'selfsigned', 'boot'),
+    *('disk', 'serve', 'causes', 'daemonjson', 'ssh', 'options', 'adopt'),
+    *('packages', 'upgrade', 'main'),
 )
 # What a server needs before anybody has logged in.
-_BOOT_PARTS = ('common', 'dropin', 'tls', 'install', 'apt', 'boot', 'main')
+_BOOT_PARTS = (
+    *('common', 'dropin', 'tls', 'install', 'apt', 'selfsigned', 'boot'),
+    'main',
+)
 _MACHINE_ID = re.compile(r'[A-Za-z0-9-]{1,64}')
 _VERSION = re.compile(r'[0-9][A-Za-z0-9.+~:-]{0,63}')
 _URL = re.compile(r'https?://[A-Za-z0-9._:/@+=~%?&,#-]{1,1000}')
@@ -73,7 +76,12 @@ class EngineSettings:
             raise errors.InvalidRequest(f'{self.access!r} is no access.')
 
     def render(
-        self, public_key: str = '', hold: int = 0, *, defer: bool = False
+        self,
+        public_key: str = '',
+        hold: int = 0,
+        *,
+        defer: bool = False,
+        self_signed: str = '',
     ) -> str:
         """Return the settings as the script reads them.
 
@@ -81,6 +89,8 @@ class EngineSettings:
         :param hold: for how many seconds later commands of the boot wait for
             the engine to run.
         :param defer: install the engine only when somebody logs in.
+        :param self_signed: what a certificate of the host's own is to say,
+            see :meth:`selfsigned.Asked.render`.
         """
         lines = [
             f'{name}={value}'
@@ -95,6 +105,8 @@ class EngineSettings:
             lines.append(f'hold={hold}')
         if defer:
             lines.append('defer=yes')
+        if self_signed:
+            lines.append(f'self_signed={self_signed}')
         return '\n'.join(lines) + '\n'
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import email.message
 import email.mime.multipart
 import email.mime.text
@@ -45,11 +46,25 @@ _EARLY = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class AtOnce:
+    """How an engine that is in the image starts with the boot.
+
+    :param self_signed: what the certificate of its own is to say, see
+        :meth:`selfsigned.Asked.render`.
+    :param ca: PEM; clients with a certificate of it are let in.
+    """
+
+    self_signed: str
+    ca: bytes
+
+
 def user_data(
     settings: engine_settings.EngineSettings,
     public_key: str,
     extra: bytes | None = None,
     options: EngineOptions | None = None,
+    at_once: AtOnce | None = None,
 ) -> bytes:
     """Return user data for cloud-init; nothing in them is a secret.
 
@@ -58,13 +73,15 @@ def user_data(
     :param extra: the user's own user data, of any type that cloud-init knows.
     :param options: of the engine; of these only its proxies are in there, and
         none if one is a secret: then it is installed over SSH.
+    :param at_once: not with `extra` or `options`: the engine does not wait
+        until somebody hands over a certificate, if it is in the image.
     :raises InvalidRequest: `extra` is of no such type, or too long.
     """
     if extra:
         config = _cloud_config(settings, public_key, HOLD, options)
         data = _multipart(config, extra)
     else:
-        config = _cloud_config(settings, public_key, 0, options)
+        config = _cloud_config(settings, public_key, 0, options, at_once)
         data = _text(config | {'runcmd': [_INSTALL]}).encode()
     if _encoded(data) > LIMIT:
         # cloud-init unpacks what is compressed as a whole.
@@ -87,6 +104,7 @@ def _cloud_config(
     public_key: str,
     hold: int,
     options: EngineOptions | None,
+    at_once: AtOnce | None = None,
 ) -> dict[str, object]:
     key = engine_settings.plain_key(public_key)
     script = gzip.compress(engine_settings.boot_script(), 9, mtime=0)
@@ -94,8 +112,11 @@ def _cloud_config(
     early += [_EARLY, 'sh', base64.b64encode(script).decode()]
     proxies = (options or EngineOptions()).proxies()
     defer = proxies.proxies_are_secret()
-    early.append(settings.render(key, hold, defer=defer))
-    if proxies and not defer:
+    asked = at_once.self_signed if at_once else ''
+    early.append(settings.render(key, hold, defer=defer, self_signed=asked))
+    if at_once:
+        early += ['', at_once.ca.decode()]
+    elif proxies and not defer:
         early.append(proxies.render())
     return {
         'ssh_authorized_keys': [key],

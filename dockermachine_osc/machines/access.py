@@ -15,6 +15,7 @@ from dockermachine_osc import errors
 from dockermachine_osc.machines.endpoint import SSH
 
 if TYPE_CHECKING:
+    from dockermachine_osc import selfsigned
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.engine import EngineFacts, Findings, Outcome
@@ -43,6 +44,17 @@ class Access(abc.ABC):
         :returns: files by their names, and the record that tells of them.
         :raises StoreFailure: if what it takes is not on this workstation.
         """
+
+    def handed_over(self, folder: MachineFolder) -> None:
+        """Forget how the engine proved itself before it had the goods."""
+        return
+
+    def asked(self, names: Sequence[str]) -> selfsigned.Asked | None:
+        """Say what an engine that starts with the boot is to show.
+
+        :returns: None if it cannot be reached before somebody has logged in.
+        """
+        return None
 
     @abc.abstractmethod
     def prove(

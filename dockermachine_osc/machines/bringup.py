@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import door, engine, errors, store
-from dockermachine_osc.machines import errand, rivalry
+from dockermachine_osc.machines import atonce, endpoint, errand, rivalry
 from dockermachine_osc.record import READY
 from dockermachine_osc.waiting import Deadline
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
     from dockermachine_osc.engine import ConsoleFacts
     from dockermachine_osc.machines.draft import Draft
+    from dockermachine_osc.record import Record
     from dockermachine_osc.report import Steps
 
 #: Seconds after which a silent console is no longer waited for, if SSH
@@ -35,7 +36,7 @@ def bring_up(
     deadline: Deadline,
     steps: Steps,
 ) -> MachineServer:
-    """Wait for the server, hand over the secrets, prove the engine.
+    """Wait for the server, have the engine set up, prove it.
 
     :raises CloudFailure: if Nova cannot build the server.
     :raises NameTaken: if somebody else creates that name, and goes on.
@@ -46,11 +47,10 @@ def bring_up(
     steps.begin('Waiting for the server to become active')
     rivals = rivalry.Rivalry(draft.server_id)
     name = draft.request.name
-    # Takes a while, and now the server needs one anyway.
-    importlib.import_module('dockermachine_osc.host')
-    with contextlib.closing(
-        door.Door(draft.record.address, _ssh_port(draft))
-    ) as entry:
+    if not draft.asked:
+        # Takes a while, and now the server needs one anyway.
+        importlib.import_module('dockermachine_osc.host')
+    with contextlib.closing(_door(draft)) as entry:
         server = cloud.wait_active(
             draft.server_id, name, deadline, rivals.meet, entry.pause
         )
@@ -60,8 +60,26 @@ def bring_up(
     steps.begin('Waiting for SSH')
     if not entry.is_open:
         _wait_ssh(cloud, draft, facts, deadline)
-    steps.begin('Setting up the engine')
     way = _way(draft, facts)
+    ready = atonce.ready(draft, way, facts.certificate, deadline, steps)
+    draft.record = ready or _visit(draft, way, deadline, steps)
+    rivals.settle(cloud, name, deadline, steps)
+    _say_ready(cloud, draft)
+    return dataclasses.replace(server, record=draft.record)
+
+
+def _door(draft: Draft) -> door.Door:
+    # An engine that is not there yet refuses, which tells of the host.
+    tls = draft.request.access == endpoint.TLS
+    bell = draft.request.engine_port if tls else None
+    return door.Door(draft.record.address, _ssh_port(draft), bell)
+
+
+def _visit(
+    draft: Draft, way: errand.Way, deadline: Deadline, steps: Steps
+) -> Record:
+    """Set the engine up on the host, and give the record when it answers."""
+    steps.begin('Setting up the engine')
     request = draft.request
     further = engine.further_files(request.engine_options, request.post_script)
     parcel = engine.handover(
@@ -75,15 +93,12 @@ def bring_up(
     version = draft.access.prove(
         draft.record, draft.folder, done.outcome, deadline, _way_in(draft)
     )
-    draft.record = draft.record.replace(
+    return draft.record.replace(
         state=READY,
         ssh_user=way.user,
         host_key=done.key_line,
         engine_version=version,
     )
-    rivals.settle(cloud, name, deadline, steps)
-    _say_ready(cloud, draft)
-    return dataclasses.replace(server, record=draft.record)
 
 
 def _keep_open(

@@ -70,7 +70,10 @@ def renew(
     """
     _check_access(server)
     authority = _authority(folder, server, anew=CA in roles)
-    fresh = {store.CA: authority.certificate, store.CA_KEY: authority.key}
+    fresh = {store.CA_KEY: authority.key}
+    if roles & {CA, SERVER}:
+        # A certificate that the host has made for itself is replaced, too.
+        fresh[store.CA] = authority.certificate
     if roles & {CA, CLIENT}:
         client = authority.client(f'{folder.name} client')
         fresh |= {store.CERT: client.certificate, store.KEY: client.key}
@@ -79,7 +82,8 @@ def renew(
         server = moving.followed(server, folder, steps)
         issued = _serve(server, folder, authority, fresh, deadline, steps)
     folder.replace(fresh)
-    record = described(server.record, folder, issued)
+    shown = issued.certificate if issued else None
+    record = described(server.record, folder, shown)
     cloud.write_record(server.id, record)
     return dataclasses.replace(server, record=record)
 
@@ -94,15 +98,18 @@ def _check_access(server: MachineServer) -> None:
 
 
 def described(
-    record: Record, folder: MachineFolder, issued: pki.Issued | None = None
+    record: Record, folder: MachineFolder, shown: bytes | None = None
 ) -> Record:
-    """Give the record with what it says of the certificates."""
+    """Give the record with what it says of the certificates.
+
+    :param shown: the engine's, PEM; without it, that stays as it is.
+    """
     known = {
         CA: folder.read(store.CA),
         CLIENT: folder.read(store.CERT),
     }
-    if issued:
-        known[SERVER] = issued.certificate
+    if shown:
+        known[SERVER] = shown
     changes: dict[str, str | int] = {}
     for role, certificate in known.items():
         facts = pki.facts(certificate)
@@ -124,6 +131,24 @@ def new_secrets(machine: str) -> dict[str, bytes]:
         store.KEY: client.key,
         store.CERT: client.certificate,
     }
+
+
+def trust_too(folder: MachineFolder, shown: bytes) -> None:
+    """Trust the certificate that the host has made for itself.
+
+    The CA stays the first in the file: what is known of it is read there.
+
+    :param shown: PEM.
+    """
+    folder.write(store.CA, load_authority(folder).certificate + shown)
+
+
+def trust_ca_alone(folder: MachineFolder) -> None:
+    """Trust what the machine's CA has issued, and nothing else."""
+    there = folder.read(store.CA)
+    first, end, others = there.partition(b'-----END CERTIFICATE-----\n')
+    if others.strip():
+        folder.write(store.CA, first + end)
 
 
 def load_authority(folder: MachineFolder) -> pki.Authority:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, pki, store
+from dockermachine_osc import errors, pki, store
 from dockermachine_osc.machines import (
     access,
     bringup,
@@ -19,7 +19,7 @@ from dockermachine_osc.machines import (
     removal,
     ssh_entries,
 )
-from dockermachine_osc.machines.draft import Draft, engine_settings
+from dockermachine_osc.machines.draft import Draft
 from dockermachine_osc.machines.machine import (
     check_replaceable,
     local_facts,
@@ -183,17 +183,13 @@ def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
         image=str(plan.image.resource.name),
         tls_sans=','.join(request.tls_sans),
     )
+    draft = Draft(request, plan, folder, machine_id, record, way_in)
     # Refuses what it cannot use, so it comes before anything is on disk.
-    user_data = engine.user_data(
-        engine_settings(request, machine_id),
-        plan.public_key,
-        request.user_data,
-        request.engine_options,
-    )
+    draft.user_data()
     if request.engine_options:
         secrets[store.OPTIONS] = request.engine_options.render().encode()
     _fill(folder, machine_id, secrets)
-    return Draft(request, plan, folder, machine_id, record, user_data, way_in)
+    return draft
 
 
 def _fill(

@@ -15,7 +15,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import docker_machine_files, errors, interrupts, pki
+from dockermachine_osc import docker_machine_files, errors, interrupts
 from dockermachine_osc.machines import (
     adoption,
     certificates,
@@ -231,8 +231,7 @@ class _Import:
             tls_sans=','.join(filter(_can_stand, entry.tls_sans)),
         )
         shown = candidate.server_certificate
-        issued = pki.Issued(shown, b'') if shown else None
-        record = certificates.described(record, folder, issued)
+        record = certificates.described(record, folder, shown)
         with interrupts.held():
             self._cloud.mark_server(candidate.server.id, record)
         return dataclasses.replace(candidate.server, record=record)

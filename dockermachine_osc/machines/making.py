@@ -7,7 +7,8 @@ import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import errors, interrupts
+from dockermachine_osc import errors, interrupts, store
+from dockermachine_osc.engine import AtOnce
 from dockermachine_osc.machines import errand
 from dockermachine_osc.record import is_address
 
@@ -50,6 +51,7 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     draft.goods, draft.record = draft.access.goods(
         draft.record, draft.folder, names
     )
+    user_data = _user_data(draft, names)
     steps.begin('Creating the server')
     with interrupts.held():
         server = cloud.make_server(
@@ -57,9 +59,18 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
             draft.plan,
             [port.id for port in ports],
             draft.record,
-            draft.user_data,
+            user_data,
         )
         draft.server_id = server.id
+
+
+def _user_data(draft: Draft, names: Sequence[str]) -> bytes:
+    if draft.needs_no_visit:
+        draft.asked = draft.access.asked(names)
+    if not draft.asked:
+        return draft.user_data()
+    ca = draft.folder.read(store.CA)
+    return draft.user_data(AtOnce(draft.asked.render(), ca))
 
 
 def _ports(cloud: Cloud, draft: Draft) -> tuple[list[Port], str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, openssh, store, system_ssh
+from dockermachine_osc import engine, errors, openssh, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.adopted import canonical
 from dockermachine_osc.machines import access, errand
@@ -157,6 +157,9 @@ def _way(
     cloud: Cloud, server: MachineServer, request: AdoptRequest
 ) -> errand.Way:
     """Find out how ssh gets there, as it would for the user."""
+    # Late, as it brings paramiko, which most commands need not wait for.
+    from dockermachine_osc import system_ssh
+
     address = address_of(server, request)
     argv = openssh.visit(
         address, request.ssh_user, request.ssh_port, request.ssh_key
@@ -224,6 +227,8 @@ def look(
     :returns: what is there, and the host keys that were trusted so.
     :raises MachineError: if ssh does not get there, or it cannot look.
     """
+    from dockermachine_osc import system_ssh
+
     parcel = engine.visit('look', settings, options)
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder) / store.KNOWN_HOSTS

@@ -81,6 +81,7 @@ def make_ready(
     goods, record = way_in.goods(server.record, folder, names)
     goods = {**goods, **(further or {})}
     done = errand.serve(record, folder, goods, deadline, steps)
+    way_in.handed_over(folder)
     record = opened(record) if opened else record
     steps.begin('Waiting for the engine')
     version = way_in.prove(record, folder, done.outcome, deadline)

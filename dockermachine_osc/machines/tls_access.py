@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import engine, errors, openssh, pki, system_ssh
+from dockermachine_osc import engine, errors, openssh, pki, selfsigned
 from dockermachine_osc.cloud.groups import ANYWHERE, Rules, version_of
 from dockermachine_osc.machines import (
     access,
@@ -48,7 +48,17 @@ class TlsAccess(access.Access):
         goods = engine.tls_files(
             authority.certificate, issued.certificate, issued.key
         )
-        return goods, certificates.described(record, folder, issued)
+        return goods, certificates.described(
+            record, folder, issued.certificate
+        )
+
+    def handed_over(self, folder: MachineFolder) -> None:
+        """Trust what the machine's CA has issued, and nothing else."""
+        certificates.trust_ca_alone(folder)
+
+    def asked(self, names: Sequence[str]) -> selfsigned.Asked:
+        """Ask for a certificate that the host makes for itself."""
+        return selfsigned.ask(names)
 
     def prove(
         self,
@@ -124,6 +134,9 @@ def _rules(way: Way, request: AdoptRequest) -> Rules | None:
 
     :raises InvalidRequest: if no rule would let us through.
     """
+    # Late, as it brings paramiko, which a create need not wait for.
+    from dockermachine_osc import system_ssh
+
     port = request.engine_port
     if system_ssh.reaches(way.address, port, _PROBE_TIMEOUT):
         return None

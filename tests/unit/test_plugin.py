@@ -57,6 +57,16 @@ class TestImports(base.BaseTestCase):
         done = python('-c', code)
         self.assertEqual(('[]\n', ''), (done.stdout, done.stderr))
 
+    def test_create_does_not_wait_for_paramiko(self):
+        """It is imported while the server boots, if at all."""
+        rooms = ['machines.api', 'machines.creation', 'machines.tls_access']
+        code = '; '.join(
+            [f'import dockermachine_osc.{room}' for room in rooms]
+            + ['import sys', 'print("paramiko" in sys.modules)']
+        )
+        done = python('-c', code)
+        self.assertEqual(('False\n', ''), (done.stdout, done.stderr))
+
     def test_entry_points_lead_to_classes(self):
         config = configparser.ConfigParser()
         config.read(ROOT / 'setup.cfg')

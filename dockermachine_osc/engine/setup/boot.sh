@@ -9,37 +9,51 @@ console() {
         >>"$ROOT/dev/console" 2>/dev/null || :
 }
 
-# early SETTINGS OPTIONS: once an instance, before the engine of the image
-# could start. The options are those that the installer needs.
+# early SETTINGS OPTIONS CA: once an instance, before the engine of the image
+# could start. The options are those that the installer needs; clients with a
+# certificate of the CA are let in.
 early() {
     before=$(sed -n 's/^machine_id=//p' "$HOME_DIR/settings" 2>/dev/null)
     printf '%s' "$1" >"$HOME_DIR/settings.new"
     load_settings "$HOME_DIR/settings.new"
     mv "$HOME_DIR/settings.new" "$HOME_DIR/settings"
+    background report
     # After `cloud-init clean` we get here again with everything in place.
     if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/applied" ]; then
-        begin
-        [ -z "${2:-}" ] || printf '%s' "$2" >"$HOME_DIR/options"
+        begin "${2:-}" "${3:-}"
     fi
-    background report
     # As soon as the package sources are set; the user's own data come first.
     [ "$hold" -gt 0 ] || [ ! -e "$RUN_DIR/pending" ] ||
         background install --property After=cloud-config.service \
             --property KillMode=process
 }
 
-# What an image made from another machine brought along goes.
+# begin OPTIONS CA: what an image made from another machine brought along goes.
 begin() {
     rm -f "$HOME_DIR"/*.pem "$HOME_DIR/applied" "$ROOT$DROPIN" \
         "$HOME_DIR/options" "$HOME_DIR/environment" "$HOME_DIR/installing"
     mkdir -p "$RUN_DIR"
-    if [ "$source" = none ]; then
-        # The engine belongs to the user's own data until we are called.
-        ! engine_present || systemctl daemon-reload
-    else
-        hold_back
+    # From source none the engine belongs to the user's own data until we are
+    # called.
+    if [ "$source" != none ]; then
+        put_guard
         engine_present || [ "$defer" = yes ] || : >"$RUN_DIR/pending"
     fi
+    [ -z "$1" ] || printf '%s' "$1" >"$HOME_DIR/options"
+    [ -z "$2" ] || printf '%s' "$2" >"$RUN_DIR/ca.pem"
+    # The engine's start waits for it, cloud-init does not.
+    ! engine_present ||
+        background prepare --property Before=docker.service \
+            --property Type=oneshot || prepare
+}
+
+# The engine of the image: that systemd knows what was written for it.
+prepare() {
+    load_settings "$HOME_DIR/settings"
+    systemctl daemon-reload &
+    reload=$!
+    [ ! -s "$RUN_DIR/ca.pem" ] || serve_at_once
+    wait "$reload"
 }
 
 # background VERB [OPTIONS]: beside cloud-init instead of inside of it.
@@ -64,6 +78,7 @@ report() {
     while [ "$rounds" -lt 6000 ]; do
         rounds=$((rounds + 1))
         ! cloud_init_done || rounds=$((rounds + 1000))
+        tell_certificate
         if login=$(login_user); then
             tell "login $login"
             for file in "$ROOT"/etc/ssh/ssh_host_*_key.pub; do

@@ -6,6 +6,8 @@
 # It lives on the host as /etc/docker-machine/setup.sh, next to `settings`.
 #
 #   early TEXT       cloud-init bootcmd: keep settings, hold the engine back
+#   prepare          beside cloud-init: have the engine that is there start with
+#                    a certificate of its own, or wait for another
 #   report           say on the console who may log in and our host keys
 #   install          cloud-init runcmd: install the engine if it is missing
 #   serve DIR WAIT   over SSH: take certificates over, start the engine
@@ -80,6 +82,7 @@ public_key=''
 hold=0
 imported=''
 defer=no
+self_signed=''
 
 # Read KEY=value lines from stdin. Nothing is sourced or evaluated.
 read_settings() {
@@ -99,6 +102,7 @@ read_settings() {
         hold=*) hold=$value ;;
         imported=*) imported=$value ;;
         defer=*) defer=$value ;;
+        self_signed=*) self_signed=$value ;;
         '') ;;
         *) return 1 ;;
         esac

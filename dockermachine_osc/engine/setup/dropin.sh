@@ -32,6 +32,13 @@ derive() {
 # it to be started again with it. What is known already is written as it will
 # stay, so that systemd need not read all its units anew later.
 hold_back() {
+    put_guard
+    ! engine_present || systemctl daemon-reload
+}
+
+put_guard() {
+    there=''
+    ! engine_present || there=$(unit_text | start_command)
     guard=$(whole_dropin)
     [ -n "$guard" ] || guard="# Holds the engine back until we start it.
 [Unit]
@@ -41,16 +48,14 @@ ConditionPathExists=$HELD"
         mkdir -p "$ROOT${DROPIN%/*}"
         say "$guard" >"$ROOT$DROPIN"
     )
-    ! engine_present || systemctl daemon-reload
 }
 
 HELD=/etc/docker-machine/ready
 
 # With TLS the engine does not start before it has its certificates anyway.
 whole_dropin() {
-    [ "$access" = tls ] && engine_present || return 0
-    there=$(unit_text | start_command)
-    [ -z "$there" ] || dropin "$there"
+    [ "$access" = tls ] && [ -n "$there" ] || return 0
+    dropin "$there"
 }
 
 let_go() {
@@ -58,6 +63,13 @@ let_go() {
         return 0
     rm -f "$ROOT$DROPIN"
     systemctl daemon-reload
+}
+
+# What the engine reads at its start only. It is noted when the engine has
+# started with it: a set-up that was cut off before that is then made up for.
+fingerprint() {
+    cat "$HOME_DIR"/*.pem "$ROOT$DROPIN" "$HOME_DIR/environment" \
+        2>/dev/null | cksum
 }
 
 # ---- the engine's options, as units have them -----------------------------

@@ -2,7 +2,8 @@
 # ---- verbs ----------------------------------------------------------------
 
 case ${1:-} in
-early) early "$2" "${3:-}" ;;
+early) early "$2" "${3:-}" "${4:-}" ;;
+prepare) prepare ;;
 report) report ;;
 install) install_from_boot ;;
 serve) serve "$2" "$3" ;;

@@ -292,13 +292,6 @@ put_back() {
 
 # ---- the engine starts ----------------------------------------------------
 
-# What the engine reads at its start only. It is noted when the engine has
-# started with it: a set-up that was cut off before that is then made up for.
-fingerprint() {
-    cat "$HOME_DIR"/*.pem "$ROOT$DROPIN" "$HOME_DIR/environment" \
-        2>/dev/null | cksum
-}
-
 as_it_should_be() {
     [ "$state-$written" = active-no ] &&
         [ "$(fingerprint)" = "$(applied)" ]
