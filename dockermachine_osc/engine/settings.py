@@ -130,9 +130,27 @@ def setup_script() -> bytes:
 @functools.cache
 def boot_script() -> bytes:
     """Return the parts that cloud-init runs; user data are to be short."""
-    return _joined(_BOOT_PARTS)
+    return _without_comments(_joined(_BOOT_PARTS))
 
 
 def _joined(parts: tuple[str, ...]) -> bytes:
     folder = importlib.resources.files(__package__) / 'setup'
     return b''.join((folder / f'{part}.sh').read_bytes() for part in parts)
+
+
+def _without_comments(script: bytes) -> bytes:
+    """Leave out lines that are comments, but for the first.
+
+    What stands in a here-document, of which all end with END, is text.
+    """
+    kept: list[bytes] = []
+    text = False
+    for line in script.splitlines(keepends=True):
+        if text:
+            text = line != b'END\n'
+        elif kept and line.lstrip().startswith(b'#'):
+            continue
+        else:
+            text = line.endswith(b'<<END\n')
+        kept.append(line)
+    return b''.join(kept)

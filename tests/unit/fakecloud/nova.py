@@ -90,6 +90,8 @@ class Nova:
             if server['status'] == 'BUILD':
                 raise Refused(409, f'Instance {server["id"]} is not ready')
             machine_id = server['metadata'].get('docker-machine:id', '')
+            if callable(self.console):
+                return 200, {'output': self.console(server)}
             return 200, {'output': self.console.replace('{id}', machine_id)}
         allowed, task, end = _ACTIONS[action]
         if server['status'] not in allowed:
