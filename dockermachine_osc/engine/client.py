@@ -21,9 +21,11 @@ _MAX_ANSWER = 64 * 1024
 # The DER of object identifier 2.5.29.14, RFC 5280, section 4.2.1.2.
 _SUBJECT_KEY_IDENTIFIER = bytes.fromhex('0603551d0e')
 _TEXT = re.compile(r'[ -~]{1,100}')
-# The longest wait for a packet that a closed security group has dropped,
-# and the longest pause between two tries, in seconds.
+# Seconds for one of several tries.
 _TRY = 3.0
+# Seconds for a connection: it is the kernel that accepts it, however busy the
+# engine is, and a packet that got lost is sent again after one (RFC 6298).
+_CONNECT = 1.5
 
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED,
@@ -73,7 +75,8 @@ def ask(
 
     :param address: a host name or an address, IPv6 with or without brackets.
     :param folder: has ca.pem, cert.pem and key.pem.
-    :param timeout: seconds for each of connecting and answering.
+    :param timeout: seconds for the answer; a host that does not even accept
+        the connection is given up sooner.
     :raises EngineFailure: one of the classes of this module.
     """
     address = address.removeprefix('[').removesuffix(']')
@@ -83,6 +86,11 @@ def ask(
         address, port, timeout=timeout, context=context
     )
     try:
+        plain = socket.create_connection(
+            (address, port), min(timeout, _CONNECT)
+        )
+        plain.settimeout(timeout)
+        connection.sock = context.wrap_socket(plain, server_hostname=address)
         body = _get(connection, timeout)
     except (OSError, http.client.HTTPException) as error:
         raise _classified(error, where) from error
@@ -150,7 +158,6 @@ def _get(connection: http.client.HTTPSConnection, timeout: float) -> bytes:
     :raises TimeoutError: if the answer is not whole in time, however steadily
         it comes: the time of a socket is that for each of its bytes.
     """
-    connection.connect()
     late = threading.Event()
     timer = threading.Timer(timeout, _hang_up, (connection.sock, late))
     timer.start()

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long create takes, step by step, and what it costs the cloud.
 
-Each turn has the floor (floor.py: the same server and engine, without a tool),
-then `openstack docker machine create` on the same image, so that whatever else
-the machine does falls on both; then `docker-machine create`, if it is on PATH.
+Each turn has the floor (floor.py: the same server and engine, without a tool)
+and `openstack docker machine create` on the same image, so that whatever else
+the machine does falls on both; every other turn the other way round, and each
+when the machine has come to rest. Then `docker-machine create`, if it is on
+PATH.
 Needs a devcloud that nobody else uses.
 """
 
@@ -19,7 +21,7 @@ from tests.benchmarks import docker_machine, machines
 from tests.benchmarks import measure as costs
 from tests.benchmarks.measure import FLOOR, OTHER, Figure, Group
 
-RUNS = 3
+RUNS = 5
 IMAGES = ('debian-12', 'debian-12-docker')
 _AIMS = {'debian-12': '<= 1.10', 'debian-12-docker': '<= 1.15'}
 _COUNTS = ('API calls besides polls', 'polls', 'SSH logins', 'engine starts')
@@ -37,7 +39,7 @@ def measure(runs: int) -> list[Group]:
         bench.openstack('server', 'list')  # bytecode, stevedore's cache
         for number in range(runs):
             for image in IMAGES:
-                turn = _turn(bench, theirs, image)
+                turn = _turn(bench, theirs, image, number % 2 == 1)
                 turns[image].append(turn)
                 print(
                     f'  {number + 1}. {image}: floor {turn["floor"]:.1f} s, '
@@ -53,11 +55,30 @@ def _turn(
     bench: machines.Bench,
     theirs: docker_machine.DockerMachine | None,
     image: str,
+    floor_last: bool,
 ) -> _Turn:
-    turn: _Turn = {'floor': bench.floor(image)}
-    name, created = bench.create(image)
+    turn: _Turn = {}
+    if not floor_last:
+        turn['floor'] = _floor(bench, image)
+    turn |= _ours(bench, image)
+    if floor_last:
+        turn['floor'] = _floor(bench, image)
+    if theirs and image == docker_machine.IMAGE:
+        costs.settle()
+        turn['theirs'] = theirs.turn()
+        turn['commands'] |= turn['theirs'].pop('commands')
+    return turn
+
+
+def _floor(bench: machines.Bench, image: str) -> float:
+    costs.settle()
+    return bench.floor(image)
+
+
+def _ours(bench: machines.Bench, image: str) -> _Turn:
+    costs.settle()
+    name, turn = bench.create(image)
     try:
-        turn |= created
         turn['commands'] = {
             f'openstack docker machine {words}': bench.openstack(
                 'docker', 'machine', *_words(words, name)
@@ -67,9 +88,6 @@ def _turn(
         turn['commands'][_FOR_COMPARISON] = bench.openstack('server', 'list')
     finally:
         turn['delete'] = bench.openstack('docker', 'machine', 'delete', name)
-    if theirs and image == docker_machine.IMAGE:
-        turn['theirs'] = theirs.turn()
-        turn['commands'] |= turn['theirs'].pop('commands')
     return turn
 
 

@@ -42,14 +42,22 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Engine(http.server.ThreadingHTTPServer):
-    """Shakes hands in the thread of the connection."""
+class Engine(http.server.ThreadingHTTPServer):
+    """Shakes hands in the thread of the connection.
+
+    :param context: with its certificate, by the time that it serves.
+    """
 
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        super().__init__(('127.0.0.1', 0), _Handler)
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        address: str = '127.0.0.1',
+        port: int = 0,
+    ) -> None:
+        super().__init__((address, port), _Handler)
         self.socket = context.wrap_socket(
             self.socket, server_side=True, do_handshake_on_connect=False
         )
@@ -60,15 +68,17 @@ class _Engine(http.server.ThreadingHTTPServer):
 
 def main() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    engine = _Engine(context)
-    # Nobody accepts, so the first stay without an answer, the others even
-    # without a connection, as behind a closed security group.
-    dead = socket.create_server(('127.0.0.1', 0), backlog=1)
+    engine = Engine(context)
+    # Its queue is full, so the kernel drops what comes: as at a host that is
+    # off, or behind a closed security group.
+    dead = socket.create_server(('127.0.0.1', 0), backlog=0)
+    filling = socket.create_connection(dead.getsockname())
     print(engine.server_port, dead.getsockname()[1], flush=True)
     folder = pathlib.Path(sys.stdin.readline().strip())
     context.load_cert_chain(folder / keys.ENGINE, folder / keys.ENGINE_KEY)
     threading.Thread(target=engine.serve_forever, daemon=True).start()
     sys.stdin.read()
+    filling.close()
 
 
 if __name__ == '__main__':

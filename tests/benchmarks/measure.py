@@ -113,6 +113,38 @@ def by_turns(
     return found
 
 
+def settle(most: float = 30.0) -> None:
+    """Wait until this machine has little to do, but not for ever.
+
+    What was deleted a moment ago is still being taken apart, and would slow
+    down whatever is measured next.
+
+    :param most: seconds.
+    """
+    end = time.monotonic() + most
+    while _busy(_LOOK) > _REST and time.monotonic() < end:
+        pass
+
+
+#: Seconds of a look at what the processors do, and the part that is little.
+_LOOK, _REST = 0.5, 0.1
+
+
+def _busy(seconds: float) -> float:
+    """Give the part of the processors' time that is not idle (proc(5))."""
+    before = _processors()
+    time.sleep(seconds)
+    idle, total = (b - a for a, b in zip(before, _processors(), strict=True))
+    return 1 - idle / max(total, 1)
+
+
+def _processors() -> tuple[int, int]:
+    """Give the ticks that they were idle, and all."""
+    with pathlib.Path('/proc/stat').open() as file:
+        ticks = [int(word) for word in file.readline().split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
+
+
 # ----------------------------------------------------------------- figures
 
 

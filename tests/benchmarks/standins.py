@@ -9,26 +9,32 @@ import os
 import pathlib
 import subprocess
 import sys
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 
 from tests.benchmarks import measure as costs
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+#: Of hosts that are played: no root is needed to listen there.
+SSH_PORT = 2222
 _FOREIGN = ('OS_', 'DOCKER_', 'XDG_', 'PYTHON')
 
 
 class Client:
     """A home folder with a clouds.yaml that leads to a stand-in.
 
+    :param path: of Keystone.
     :ivar env: the environment of its programs.
     :ivar store: where this package has its files.
     """
 
-    def __init__(self, home: pathlib.Path, port: int) -> None:
+    def __init__(
+        self, home: pathlib.Path, port: int, path: str = '/v3'
+    ) -> None:
         self._home, self._url = home, f'http://127.0.0.1:{port}'
         self.store = home / 'store'
-        auth = {'auth_url': f'{self._url}/v3', 'username': 'demo'}
+        auth = {'auth_url': f'{self._url}{path}', 'username': 'demo'}
         auth |= {'password': 'x', 'project_name': 'demo'}
         auth |= {'user_domain_id': 'default', 'project_domain_id': 'default'}
         cloud = {'auth': auth, 'region_name': 'RegionOne'}
@@ -108,6 +114,18 @@ def engines() -> Iterator[tuple[str, str, Callable[[pathlib.Path], None]]]:
             process.stdin.flush()
 
         yield alive, dead, serve
+
+
+@contextlib.contextmanager
+def elsewhere(seconds: float) -> Iterator[tuple[int, str]]:
+    """Start a cloud whose guests boot elsewhere, in a process of its own.
+
+    :param seconds: that a boot takes.
+    :returns: the port and the path of its Keystone.
+    """
+    with _program('elsewhere', str(seconds)) as process:
+        url = urllib.parse.urlsplit(_line(process).strip())
+        yield int(url.port or 0), url.path
 
 
 def _program(module: str, *words: str) -> subprocess.Popen[str]:

@@ -52,7 +52,7 @@ prepare() {
     load_settings "$HOME_DIR/settings"
     systemctl daemon-reload &
     reload=$!
-    [ ! -s "$RUN_DIR/ca.pem" ] || serve_at_once
+    [ -e "$HOME_DIR/applied" ] || serve_at_once
     wait "$reload"
 }
 

@@ -7,7 +7,7 @@ SHOWN_CERTIFICATE=$RUN_DIR/self-signed.pem
 # somebody to bring its key: the host makes one. Clients with a certificate of
 # the CA are let in. Where anything is unusual, or goes wrong, it waits as ever.
 serve_at_once() {
-    [ -n "$self_signed" ] && starts_as_it_is &&
+    [ -n "$self_signed" ] && [ -s "$RUN_DIR/ca.pem" ] && starts_as_it_is &&
         command -v openssl >/dev/null || return 0
     own=$RUN_DIR/self-signed
     mkdir -p "$own"

@@ -69,7 +69,9 @@ def write_script(folder, content):
     path = folder / 'setup.sh'
     path.write_bytes(content)
     whole = path.read_text()
-    (folder / 'functions.sh').write_text(whole[: whole.index('# ---- verbs')])
+    (folder / 'functions.sh').write_text(
+        whole[: whole.index('\ncase ${1:-} in')]
+    )
     return path
 
 

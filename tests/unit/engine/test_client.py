@@ -210,6 +210,19 @@ class AskTest(ClientTestCase):
             port = server.getsockname()[1]
             self.fails(engine.EngineTimeout, port, timeout=0.3)
 
+    def test_a_host_that_is_off_costs_no_more_than_it_has_to(self):
+        waited = []
+
+        def connect(where, timeout):
+            waited.append(timeout)
+            raise TimeoutError
+
+        path = 'dockermachine_osc.engine.client.socket.create_connection'
+        self.useFixture(fixtures.MonkeyPatch(path, connect))
+        for timeout in (60, 0.1):
+            self.fails(engine.EngineTimeout, 2376, timeout=timeout)
+        self.assertEqual([1.5, 0.1], waited)
+
     def test_no_such_name(self):
         self.fails(engine.EngineUnreachable, 1, address='nowhere.invalid')
 
