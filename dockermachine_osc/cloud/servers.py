@@ -241,7 +241,7 @@ def _watch_among(
     pause ends when the host itself answers.
     """
     pause(min(_FIRST_LOOK, deadline.remaining))
-    for _ in deadline.polls(first=1.5, most=4.0, factor=1.5, pause=pause):
+    for _ in deadline.polls(first=2.0, most=6.0, factor=1.6, pause=pause):
         try:
             same = named(connection, name)
             ours = [s for s in same if s.id == server_id]

@@ -64,7 +64,7 @@ class Scene:
 
 
 class Create(Scene):
-    """With no options: a port, a floating IP, a group and a server."""
+    """A port, a floating IP, a group and a server, of an image by name."""
 
     name = 'create'
     undoes = True
@@ -75,7 +75,8 @@ class Create(Scene):
 
     def run(self, machines: Machines, told: workbench.Notes) -> None:
         """Run the command."""
-        workbench.create(machines, CreateRequest(NAME, timeout=_TIMEOUT), told)
+        request = CreateRequest(NAME, image='debian-12', timeout=_TIMEOUT)
+        workbench.create(machines, request, told)
 
     def broken(self, cloud: StandIn, home: pathlib.Path) -> str:
         """Say what is not so of what a success promises."""
