@@ -2,6 +2,7 @@
 """Polls against a clock that the test turns."""
 
 import itertools
+import threading
 
 from oslotest import base
 
@@ -48,6 +49,15 @@ class TestDeadline(base.BaseTestCase):
             self.clock.now += 9
             tries += 1
         self.assertEqual(2, tries)
+
+    def test_within(self):
+        """A nearer deadline ends with the other, and with the user."""
+        stop = threading.Event()
+        deadline = Deadline(10, stop)
+        self.assertEqual(3, deadline.within(3).seconds)
+        self.assertLessEqual(deadline.within(60).seconds, 10)
+        stop.set()
+        self.assertRaises(errors.Interrupted, deadline.within(3).check)
 
     def test_exceeded(self):
         error = Deadline(2.5).exceeded('It did not come')
