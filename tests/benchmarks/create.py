@@ -21,7 +21,7 @@ from tests.benchmarks import docker_machine, machines
 from tests.benchmarks import measure as costs
 from tests.benchmarks.measure import FLOOR, OTHER, Figure, Group
 
-RUNS = 5
+RUNS = 7
 IMAGES = ('debian-12', 'debian-12-docker')
 _AIMS = {'debian-12': '<= 1.10', 'debian-12-docker': '<= 1.15'}
 _COUNTS = ('API calls besides polls', 'polls', 'SSH logins', 'engine starts')

@@ -17,11 +17,19 @@ early() {
     printf '%s' "$1" >"$HOME_DIR/settings.new"
     load_settings "$HOME_DIR/settings.new"
     mv "$HOME_DIR/settings.new" "$HOME_DIR/settings"
-    background report
     # After `cloud-init clean` we get here again with everything in place.
-    if [ "$before" != "$machine_id" ] || [ ! -e "$HOME_DIR/applied" ]; then
-        begin "${2:-}" "${3:-}"
+    if [ "$before" = "$machine_id" ] && [ -e "$HOME_DIR/applied" ]; then
+        background report
+        return
     fi
+    begin "${2:-}" "${3:-}"
+    if engine_present; then
+        # Its start waits for that, cloud-init does not.
+        background prepare --property Before=docker.service \
+            --property Type=oneshot || prepare
+        return
+    fi
+    background report
     # As soon as the package sources are set; the user's own data come first.
     [ "$hold" -gt 0 ] || [ ! -e "$RUN_DIR/pending" ] ||
         background install --property After=cloud-config.service \
@@ -41,18 +49,20 @@ begin() {
     fi
     [ -z "$1" ] || printf '%s' "$1" >"$HOME_DIR/options"
     [ -z "$2" ] || printf '%s' "$2" >"$RUN_DIR/ca.pem"
-    # The engine's start waits for it, cloud-init does not.
-    ! engine_present ||
-        background prepare --property Before=docker.service \
-            --property Type=oneshot || prepare
 }
 
-# The engine of the image: that systemd knows what was written for it.
+# The engine of the image: that systemd knows what was written for it. Whoever
+# has logged in meanwhile to hand over a certificate has the say.
 prepare() {
     load_settings "$HOME_DIR/settings"
+    background report
     systemctl daemon-reload &
     reload=$!
-    [ -e "$HOME_DIR/applied" ] || serve_at_once
+    (
+        exec 8>"$RUN_DIR/serving"
+        ! command -v flock >/dev/null || flock -n 8 || exit
+        [ -e "$HOME_DIR/applied" ] || serve_at_once
+    )
     wait "$reload"
 }
 

@@ -35,6 +35,9 @@ class EarlyTest(base.BaseTestCase):
         host.write('etc/docker-machine/setup.sh', '')
         done = host.call('early', text, *options)
         self.assertEqual((0, ''), (done.returncode, done.stderr))
+        if 'docker-machine-prepare' in self.commands(host):
+            done = host.call('prepare')
+            self.assertEqual((0, ''), (done.returncode, done.stderr))
 
     def commands(self, host):
         return (host.state / 'commands').read_text()

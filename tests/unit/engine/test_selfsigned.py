@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host makes a certificate for itself: by its openssl, for real TLS."""
 
+import fcntl
 import ssl
 import stat
 
@@ -115,6 +116,14 @@ class SelfSignedTest(base.BaseTestCase):
         before = self.key().read_text()
         self.boot()
         self.assertEqual(before, self.key().read_text())
+
+    def test_somebody_is_there_to_hand_over(self):
+        """Whoever has logged in has the say."""
+        self.host.run_dir.mkdir()
+        with (self.host.run_dir / 'serving').open('w') as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.boot()
+            self.assertWaits()
 
     def test_not_asked_to(self):
         self.boot(self_signed='')
