@@ -37,7 +37,7 @@ def ready(
     :param certificate: what the console names: anything.
     :returns: None if somebody has to look after it on the host.
     """
-    if not (draft.asked and certificate):
+    if not (draft.asked and certificate and way.host_keys):
         return None
     shown = selfsigned.accepted(certificate, draft.asked)
     if not shown:

@@ -117,6 +117,17 @@ class TestAtOnce(workbench.MachinesTestCase):
         self.assertEqual(2, len(self.certificates))
         self.assertVisited()
 
+    def test_a_console_without_the_keys_of_the_host(self):
+        """Somebody has to log in, so that they are known."""
+
+        def console(server):
+            lines = self.console(server).splitlines(keepends=True)
+            return ''.join(x for x in lines if workbench.ED25519 not in x)
+
+        self.fake.console = console
+        self.create()
+        self.assertVisited()
+
     def test_an_engine_that_does_not_come(self):
         for failure in (
             engine.EngineRefused('No engine listens'),
