@@ -14,7 +14,7 @@ from oslotest import base
 
 from dockermachine_osc import record
 from tests.benchmarks import __main__ as command
-from tests.benchmarks import measure, picture, report, standin
+from tests.benchmarks import measure, picture, report, standin, standins
 from tests.benchmarks.measure import Figure, Group
 
 _SVG = '{http://www.w3.org/2000/svg}'
@@ -64,6 +64,19 @@ class TestMeasure(base.BaseTestCase):
         found = measure.by_turns(3, sides)
         self.assertEqual('abbaab', ''.join(said))
         self.assertEqual({'a': ['a'] * 3, 'b': ['b'] * 3}, found)
+
+    def test_settles(self):
+        """It looks until little is done, and no longer than it may."""
+        for busy, most, looks in (
+            ([0.9, 0.5, 0.05], 30, 3),
+            ([0.9] * 9, 0, 1),
+        ):
+            seen = iter(busy)
+            path = 'tests.benchmarks.measure._busy'
+            patch = fixtures.MonkeyPatch(path, lambda s, seen=seen: next(seen))
+            with patch:
+                measure.settle(most)
+            self.assertEqual(len(busy) - looks, len(list(seen)))
 
     def test_ratios_are_of_pairs(self):
         figure = group().ratios[0]
@@ -171,6 +184,22 @@ class TestStandIn(base.BaseTestCase):
             self.assertEqual((), read.problems)
             self.assertEqual('ready', read.state)
             self.assertTrue(record.is_address(read.address))
+
+
+class TestElsewhere(base.BaseTestCase):
+    def test_a_machine_is_made_there(self):
+        """By the real `openstack`; its engine is asked for its version."""
+        home = Path(self.useFixture(fixtures.TempDir()).path)
+        words = '--ssh-port', str(standins.SSH_PORT), '-f', 'json'
+        with standins.elsewhere(0.5) as (port, path):
+            client = standins.Client(home, port, path)
+            machine = ('openstack', 'docker', 'machine')
+            done = client.run(*machine, 'create', 'web1', *words)
+            shown = json.loads(done.out)
+            self.assertEqual('running', shown['state'])
+            self.assertEqual('20.10.24+dfsg1', shown['engine_version'])
+            client.run(*machine, 'delete', 'web1')
+            self.assertEqual([], list(client.store.glob('**/web1')))
 
 
 class TestCommand(base.BaseTestCase):
