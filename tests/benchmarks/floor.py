@@ -64,6 +64,7 @@ class Floor:
     """One server, and when it had come how far."""
 
     def __init__(self, cloud: str, image: str) -> None:
+        self.group = ''
         self.at: dict[str, float] = {}
         self._mark('program and SDK loaded')
         self._cloud = openstack.connect(cloud=cloud)
@@ -86,7 +87,7 @@ class Floor:
         network = self._cloud.network
         port = network.create_port(
             network_id=found['network'].id,
-            security_group_ids=[self._group()],
+            security_group_ids=[self.group],
         )
         self._made.append(lambda: network.delete_port(port))
         address = network.create_ip(
@@ -115,10 +116,10 @@ class Floor:
             waiting = {k: pool.submit(ask) for k, ask in questions.items()}
             return {k: answer.result() for k, answer in waiting.items()}
 
-    def _group(self) -> str:
+    def make_group(self) -> str:
+        """Make the security group of all, whose id goes into `group`."""
         network = self._cloud.network
         group = network.create_security_group(name=self._name)
-        self._made.append(lambda: network.delete_security_group(group))
         network.create_security_group_rule(
             security_group_id=group.id,
             direction='ingress',
@@ -127,6 +128,10 @@ class Floor:
             port_range_max=PORT,
         )
         return str(group.id)
+
+    def remove_group(self) -> None:
+        """Remove the group, when nobody is in it any more."""
+        self._cloud.network.delete_security_group(self.group)
 
     def _server(
         self, found: dict[str, typing.Any], port_id: str, data: str
@@ -253,11 +258,15 @@ def main() -> None:
     arguments = parser.parse_args()
     each = range(arguments.count)
     floors = [Floor(arguments.cloud, arguments.image) for _ in each]
+    group = floors[0].make_group()
+    for floor in floors:
+        floor.group = group
     with concurrent.futures.ThreadPoolExecutor(arguments.count) as pool:
         try:
             list(pool.map(Floor.make, floors))
         finally:
             list(pool.map(Floor.remove, floors))
+            floors[0].remove_group()
     # All of them have come to a stage when the last one has.
     stages = list(floors[0].at)
     print(json.dumps({s: max(f.at[s] for f in floors) for s in stages}))

@@ -55,7 +55,6 @@ begin() {
 # has logged in meanwhile to hand over a certificate has the say.
 prepare() {
     load_settings "$HOME_DIR/settings"
-    background report
     systemctl daemon-reload &
     reload=$!
     (
@@ -64,6 +63,9 @@ prepare() {
         [ -e "$HOME_DIR/applied" ] || serve_at_once
     )
     wait "$reload"
+    # Not before: whoever reads the host's keys there goes by what is there of
+    # a certificate.
+    background report
 }
 
 # background VERB [OPTIONS]: beside cloud-init instead of inside of it.
@@ -85,10 +87,10 @@ report() {
     load_settings "$HOME_DIR/settings"
     told=''
     rounds=0
+    tell_certificate
     while [ "$rounds" -lt 6000 ]; do
         rounds=$((rounds + 1))
         ! cloud_init_done || rounds=$((rounds + 1000))
-        tell_certificate
         if login=$(login_user); then
             tell "login $login"
             for file in "$ROOT"/etc/ssh/ssh_host_*_key.pub; do

@@ -17,7 +17,6 @@ serve_at_once() {
         cat "$own/key" >"$HOME_DIR/server-key.pem"
         # What the engine is about to start with.
         fingerprint >"$HOME_DIR/applied"
-        # For `report`, which runs already: once it is there, it is whole.
         mv "$own/certificate" "$SHOWN_CERTIFICATE"
     fi
     rm -f "$own/key"
@@ -74,11 +73,8 @@ END
             -enddate "$until" -out "$own/certificate"
 }
 
-certificate=''
-
 # On the console, for whoever made the server.
 tell_certificate() {
-    [ -z "$certificate" ] && [ -s "$SHOWN_CERTIFICATE" ] || return 0
-    certificate=$(sed '/^-/d' "$SHOWN_CERTIFICATE" | tr -d '\n')
-    tell "certificate $certificate"
+    [ ! -s "$SHOWN_CERTIFICATE" ] ||
+        tell "certificate $(sed '/^-/d' "$SHOWN_CERTIFICATE" | tr -d '\n')"
 }
