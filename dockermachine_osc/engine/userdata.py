@@ -8,6 +8,7 @@ import dataclasses
 import email.message
 import email.mime.multipart
 import email.mime.text
+import functools
 import gzip
 import json
 import shlex
@@ -107,9 +108,8 @@ def _cloud_config(
     at_once: AtOnce | None = None,
 ) -> dict[str, object]:
     key = engine_settings.plain_key(public_key)
-    script = gzip.compress(engine_settings.boot_script(), 9, mtime=0)
     early = ['cloud-init-per', 'instance', 'docker-machine', 'sh', '-c']
-    early += [_EARLY, 'sh', base64.b64encode(script).decode()]
+    early += [_EARLY, 'sh', _packed_script()]
     proxies = (options or EngineOptions()).proxies()
     defer = proxies.proxies_are_secret()
     asked = at_once.self_signed if at_once else ''
@@ -123,6 +123,13 @@ def _cloud_config(
         'ssh_genkeytypes': _HOST_KEYS,
         'bootcmd': [early],
     }
+
+
+@functools.cache
+def _packed_script() -> str:
+    """Pack the script, which is the same for each machine and each look."""
+    script = gzip.compress(engine_settings.boot_script(), 9, mtime=0)
+    return base64.b64encode(script).decode()
 
 
 def _text(config: dict[str, object]) -> str:

@@ -44,7 +44,15 @@ class Draft:
     @property
     def engine(self) -> EngineSettings:
         """What the set-up on the host has to know."""
-        return engine_settings(self.request, self.machine_id)
+        request = self.request
+        return EngineSettings(
+            machine_id=self.machine_id,
+            source=request.engine_source,
+            version=request.engine_version,
+            port=request.engine_port,
+            access=request.access,
+            data_disk=request.data_volume,
+        )
 
     @property
     def needs_no_visit(self) -> bool:
@@ -72,15 +80,3 @@ class Draft:
             self.request.engine_options,
             at_once,
         )
-
-
-def engine_settings(request: CreateRequest, machine_id: str) -> EngineSettings:
-    """Give what the set-up on the host has to know."""
-    return EngineSettings(
-        machine_id=machine_id,
-        source=request.engine_source,
-        version=request.engine_version,
-        port=request.engine_port,
-        access=request.access,
-        data_disk=request.data_volume,
-    )
