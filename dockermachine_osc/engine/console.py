@@ -36,6 +36,8 @@ class ConsoleFacts:
     :param login: the user that the machine's public key lets in.
     :param host_keys: as in 'ssh-ed25519 AAAA...', one of a type; empty if
         the console names two of a type that differ.
+    :param installing: whether the engine is not in the image, and starts as
+        soon as it is installed.
     :param installed: the engine's version, once it is installed.
     :param failure: why the set-up of the engine has failed, in one line.
     :param certificate: of the engine, made by the host itself; DER, and as
@@ -44,6 +46,7 @@ class ConsoleFacts:
 
     login: str | None = None
     host_keys: tuple[str, ...] = ()
+    installing: bool = False
     installed: str | None = None
     failure: str | None = None
     certificate: bytes | None = None
@@ -58,6 +61,7 @@ def read_console(text: str, machine_id: str) -> ConsoleFacts:
     return ConsoleFacts(
         login=logins.pop() if len(logins) == 1 else None,
         host_keys=_agreed(keys),
+        installing=bool(said['installing']),
         installed=_printable(said['installed']),
         failure=_printable(said['failed']),
         certificate=_only(said['certificate']),
@@ -81,6 +85,7 @@ def _our_lines(lines: list[str], machine_id: str) -> dict[str, list[str]]:
     said: dict[str, list[str]] = {
         'login': [],
         'hostkey': [],
+        'installing': [],
         'installed': [],
         'failed': [],
         'certificate': [],

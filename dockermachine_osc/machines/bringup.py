@@ -61,7 +61,7 @@ def bring_up(
     if not entry.is_open:
         _wait_ssh(cloud, draft, facts, deadline)
     way = _way(draft, facts)
-    ready = atonce.ready(draft, way, facts.certificate, deadline, steps)
+    ready = atonce.ready(cloud, draft, way, facts, deadline, steps)
     draft.record = ready or _visit(draft, way, deadline, steps)
     rivals.settle(cloud, name, deadline, steps)
     _say_ready(cloud, draft)

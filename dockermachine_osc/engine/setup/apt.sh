@@ -49,8 +49,12 @@ apt_install() {
     apt_list >"$RUN_DIR/packages"
     begin_to_change
     # shellcheck disable=SC2086 # a list of words
-    apt install -y $packages ||
-        fail "$EX_INSTALL" "$(apt_cause)" "$(hint_of_log)"
+    set -- install -y $packages
+    # dpkg runs that whenever it begins to unpack or to configure, dpkg(1); it
+    # would end if that failed.
+    [ ! -s "$SHOWN_CERTIFICATE" ] || set -- -o \
+        "Dpkg::Options::=--pre-invoke=sh $HOME_DIR/setup.sh unpacked || :" "$@"
+    apt "$@" || fail "$EX_INSTALL" "$(apt_cause)" "$(hint_of_log)"
     brought apt "$(apt_list | grep -vxF -f "$RUN_DIR/packages" | tr '\n' ' ')"
 }
 

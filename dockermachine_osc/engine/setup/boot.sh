@@ -57,11 +57,7 @@ prepare() {
     load_settings "$HOME_DIR/settings"
     systemctl daemon-reload &
     reload=$!
-    (
-        exec 8>"$RUN_DIR/serving"
-        ! command -v flock >/dev/null || flock -n 8 || exit
-        [ -e "$HOME_DIR/applied" ] || serve_at_once
-    )
+    (alone && [ ! -e "$HOME_DIR/applied" ] && serve_at_once)
     wait "$reload"
     # Not before: whoever reads the host's keys there goes by what is there of
     # a certificate.
@@ -87,6 +83,7 @@ report() {
     load_settings "$HOME_DIR/settings"
     told=''
     rounds=0
+    sign_ahead
     tell_certificate
     while [ "$rounds" -lt 6000 ]; do
         rounds=$((rounds + 1))
@@ -99,7 +96,7 @@ report() {
         fi
         sleep 0.1
     done
-    [ -n "$told" ] || console "failed no user has the machine's public key"
+    [ -n "$login" ] || console "failed no user has the machine's public key"
     tell_again
 }
 

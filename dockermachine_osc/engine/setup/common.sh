@@ -10,6 +10,8 @@
 #                    a certificate of its own, or wait for another
 #   report           say on the console who may log in and our host keys
 #   install          cloud-init runcmd: install the engine if it is missing
+#   unpacked         from dpkg: have the engine of the package start with a
+#                    certificate of its own
 #   serve DIR WAIT   over SSH: take certificates over, start the engine
 #   upgrade DIR WAIT over SSH: give the engine's packages another version
 #   configure DIR W  over SSH: change the engine's options, and only those

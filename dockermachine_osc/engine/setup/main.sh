@@ -5,6 +5,7 @@ case ${1:-} in
 early) early "$2" "${3:-}" "${4:-}" ;;
 prepare) prepare ;;
 report) report ;;
+unpacked) unpacked ;;
 install) install_from_boot ;;
 serve) serve "$2" "$3" ;;
 upgrade) upgrade "$2" "$3" ;;

@@ -5,7 +5,13 @@ import ssl
 
 from dockermachine_osc import engine, errors, pki, store
 from dockermachine_osc.engine.options import EngineOptions
+from dockermachine_osc.machines import errand
 from tests.unit import selfsigning, workbench
+
+INSTALLING = 'docker-machine {id} installing engine end\n'
+INSTALLED = 'docker-machine {id} installed 28.2.2 end\n'
+FAILED = 'docker-machine {id} failed apt-get: no way end\n'
+RUN = errand.run
 
 
 class TestAtOnce(workbench.MachinesTestCase):
@@ -19,6 +25,8 @@ class TestAtOnce(workbench.MachinesTestCase):
         self.make = selfsigning.make
         #: How the engine fails at the first questions.
         self.failures = []
+        #: What else the console tells, look by look, and then the last.
+        self.tells = ['']
 
     def console(self, server):
         text = workbench.CONSOLE
@@ -28,13 +36,21 @@ class TestAtOnce(workbench.MachinesTestCase):
             der, _ = self.make(asked)
             self.certificates.append(der)
             text += selfsigning.on_console(machine_id, der)
+        text += self.tells[0]
+        del self.tells[: len(self.tells) > 1]
         return text.replace('{id}', machine_id)
 
     def wait_ready(self, address, port, folder, deadline):
         self.asked_for.append((folder / 'ca.pem').read_text())
         if self.failures:
+            self.clock.now += deadline.remaining
             raise self.failures.pop(0)
         return workbench.FACTS
+
+    def in_the_end(self, *arguments):
+        """Run an errand, after which the engine answers."""
+        self.failures.clear()
+        return RUN(*arguments)
 
     def kept(self, name='web1'):
         return self.files.machine(name)
@@ -141,6 +157,50 @@ class TestAtOnce(workbench.MachinesTestCase):
             self.create()
             self.assertVisited()
             self.delete()
+
+    def test_one_that_is_installed_first(self):
+        self.tells = [INSTALLING]
+        self.failures = [engine.EngineRefused('Not yet') for _ in range(11)]
+        began = self.clock.now
+        record = self.create().server.record
+        self.assertEqual([], self.guest.logins)
+        self.assertEqual('28.2.2', record.engine_version)
+        self.assertIn('Installing the engine', self.told.steps)
+        self.assertLess(55, self.clock.now - began)
+        # Each time but the last, and before.
+        self.assertEqual(12, len(self.certificates))
+
+    def test_an_installation_that_takes_long(self):
+        """Whoever logs in sees what it is at."""
+        self.tells = [INSTALLING]
+        self.failures = [engine.EngineRefused('Not yet') for _ in range(99)]
+        began = self.clock.now
+        self.guest.patch('machines.errand.run', self.in_the_end)
+        self.create()
+        self.assertVisited()
+        self.assertLess(self.clock.now - began, 75)
+
+    def test_an_installation_that_fails(self):
+        """The host tells why, with its log."""
+        self.tells = [INSTALLING, INSTALLING, INSTALLING + FAILED]
+        self.failures = [engine.EngineRefused('Not yet') for _ in range(2)]
+        began = self.clock.now
+        self.create()
+        self.assertVisited()
+        self.assertLess(self.clock.now - began, 20)
+
+    def test_one_that_is_installed_and_does_not_start(self):
+        self.tells = [INSTALLING, INSTALLING + INSTALLED]
+        self.failures = [engine.EngineRefused('Not yet') for _ in range(2)]
+        self.create()
+        self.assertVisited()
+
+    def test_another_engine_is_installed(self):
+        self.tells = [INSTALLING]
+        self.failures = [engine.EngineUntrusted('Another certificate')]
+        self.create()
+        self.assertVisited()
+        self.assertEqual(1, len(self.certificates))
 
     def test_killed_before_it_answers(self):
         self.failures = [KeyboardInterrupt()]
