@@ -76,7 +76,9 @@ class InterruptedTest(base.FunctionalTest):
 
     def test_ctrl_c_while_it_is_logged_in(self) -> None:
         done = self._interrupted(
-            signal.SIGINT, self._logged_in, '--image', 'debian-12'
+            signal.SIGINT,
+            self._logged_in,
+            *('--image', 'debian-12', '--engine-label', 'takes=a-login'),
         )
         self.assertEqual(130, done.code, done)
 

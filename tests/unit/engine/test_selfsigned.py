@@ -17,7 +17,7 @@ WANTED = 'etc/systemd/system/multi-user.target.wants/docker.service'
 FAILING = '#!/bin/sh\nexit 1\n'
 
 
-# Brings docker.service along, and has dpkg's hooks run before it is configured.
+# Brings docker.service along; dpkg's hooks run before it is configured.
 APT = """#!/bin/sh
 echo "apt-get $*" >>"$STATE/commands"
 case " $* " in *' install '*) ;; *) exit 0 ;; esac
@@ -227,7 +227,9 @@ class AheadTest(_SelfSigning):
         return (self.host.state / 'configured').read_text()
 
     def assertStarted(self, configured):
-        self.assertIn('--tlskey=/etc/docker-machine/server-key.pem', configured)
+        self.assertIn(
+            '--tlskey=/etc/docker-machine/server-key.pem', configured
+        )
         self.assertEqual(0o600, stat.S_IMODE(self.key().stat().st_mode))
 
     def assertHeldBack(self, configured):
