@@ -37,6 +37,14 @@ def _leave_at_once() -> None:
 class InWords:
     """Turns this package's errors into osc-lib's: the one place for it."""
 
+    def get_epilog(self) -> str:
+        """Say whose command this is, in the words of cliff.
+
+        To find that out, it would read what is known of each distribution
+        that is installed, which takes as long as it takes to ask a cloud.
+        """
+        return 'This command is provided by the dockermachine-osc plugin.'
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command, as cliff calls it."""
         _leave_at_once()

@@ -5,6 +5,7 @@ import configparser
 import pkgutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import fixtures
@@ -66,6 +67,20 @@ class TestImports(base.BaseTestCase):
         )
         done = python('-c', code)
         self.assertEqual(('False\n', ''), (done.stdout, done.stderr))
+
+    def test_nothing_is_read_to_tell_whose_commands_they_are(self):
+        """As cliff tells it, which reads of all that is installed."""
+        known = metadata.packages_distributions()['dockermachine_osc']
+        code = (
+            'from importlib import metadata; '
+            'metadata.packages_distributions = None; '
+            'from dockermachine_osc.commands import create; '
+            'command = create.CreateMachine(None, None); '
+            'print(command.get_parser("create").epilog)'
+        )
+        done = python('-c', code)
+        words = f'This command is provided by the {known[0]} plugin.\n'
+        self.assertEqual((words, ''), (done.stdout, done.stderr))
 
     def test_entry_points_lead_to_classes(self):
         config = configparser.ConfigParser()
