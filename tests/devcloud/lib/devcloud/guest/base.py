@@ -192,6 +192,7 @@ def _mmdebstrap(
                 *words,
             ],
             check=False,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -202,6 +203,14 @@ def _mmdebstrap(
             f'base {wanted.name} could not be built: mmdebstrap ended with '
             f'{code}. The end of {log}:\n  ' + '\n  '.join(tail)
         )
+
+
+def _environment() -> dict[str, str]:
+    """What is set for our Python is not for the tree's.
+
+    With its bytecode elsewhere each guest compiles all of cloud-init anew.
+    """
+    return {k: v for k, v in os.environ.items() if not k.startswith('PYTHON')}
 
 
 def _finish(tree: pathlib.Path) -> None:

@@ -64,6 +64,8 @@ MASKED = (
     'e2scrub_all.timer',
     'e2scrub_reap.service',
 )
+# Counts changes of a tree that stand in nothing above.
+BUILD = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Recipe:
     def directory(self) -> str:
         """The name of the tree's directory in $DEVCLOUD_HOME/bases."""
         content = json.dumps(
-            [dataclasses.astuple(self), FILES, REMOVED, MASKED], sort_keys=True
+            [dataclasses.astuple(self), FILES, REMOVED, MASKED, BUILD],
+            sort_keys=True,
         )
         digest = hashlib.sha256(content.encode()).hexdigest()
         return f'{self.name}-{digest[:12]}'
