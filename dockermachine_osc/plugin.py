@@ -46,5 +46,5 @@ def make_client(instance: Any) -> Machines:  # noqa: ANN401
     # For use offline, later: no reason not to work online now.
     with contextlib.suppress(errors.StoreFailure):
         files.remember(fingerprint, scope)
-    cloud.remember_versions(scope.path / 'versions.json')
+    cloud.remember(scope.path)
     return Machines(cloud, scope, Contexts())

@@ -21,8 +21,9 @@ from dockermachine_osc.cloud import (
     survey,
     unused,
 )
+from dockermachine_osc.cloud.flavors import Flavors
 from dockermachine_osc.cloud.versions import Versions
-from dockermachine_osc.record import Record, is_id, mark
+from dockermachine_osc.record import Record, is_id
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openstack.connection import Connection
-    from openstack.network.v2.floating_ip import FloatingIP
     from openstack.network.v2.network import Network
     from openstack.network.v2.port import Port
 
@@ -47,7 +47,7 @@ _GONE = 404
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """A floating IP: its id, the address, and the fixed address behind it."""
+    """A floating IP: its id, and the address."""
 
     id: str
     floating: str
@@ -62,15 +62,17 @@ class Cloud:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._versions: Versions | None = None
+        self._flavors: Flavors | None = None
         patience.teach(connection.session)
 
-    def remember_versions(self, path: Path) -> None:
-        """Ask no service for its versions that has told them lately.
+    def remember(self, folder: Path) -> None:
+        """Ask no service for what hardly changes and was told lately.
 
-        :param path: of a file of ours.
+        :param folder: of ours, for this project.
         """
-        self._versions = Versions(path)
+        self._versions = Versions(folder / 'versions.json')
         self._versions.recall(self._connection.session)
+        self._flavors = Flavors(folder / 'flavors.json')
 
     def _keep_versions(self, *services: str) -> None:
         if self._versions:
@@ -110,10 +112,13 @@ class Cloud:
             does for most; the cloud may refuse such a plan.
         """
         rules = plan.possible_rules(requests[0])
+        known = self._flavors.recall(requests[0]) if self._flavors else ()
         found = survey.take(
-            self._connection, requests, rules, thorough=thorough
+            self._connection, requests, rules, known, thorough=thorough
         )
         self._keep_versions('compute', 'image')
+        if self._flavors and found.flavors is not known:
+            self._flavors.keep(found.flavors)
         with failures.step('understand what the cloud has'):
             return plan.make(requests, found)
 
@@ -208,19 +213,18 @@ class Cloud:
         raise AssertionError('the last try returns or raises')
 
     def make_floating_ip(
-        self, external: Network, port: Port, machine_id: str, name: str
+        self, external: Network, machine_id: str, name: str
     ) -> Address:
-        """Make a floating IP that leads to a port, with one call."""
+        """Make a floating IP, which leads nowhere yet."""
         made = ports.create_floating_ip(
-            self._connection, external, port, mark(machine_id, name)
+            self._connection, external, machine_id, name
         )
         return Address(made.id, str(made.floating_ip_address))
 
-    def attach_floating_ip(self, address: FloatingIP, port: Port) -> Address:
-        """Lead a floating IP of the user's to a port."""
-        with failures.step(f'attach {address.floating_ip_address}'):
-            self._connection.network.update_ip(address, port_id=port.id)
-        return Address(address.id, str(address.floating_ip_address))
+    def attach_floating_ip(self, address: Address, port: Port) -> None:
+        """Lead a floating IP to a port."""
+        with failures.step(f'attach floating IP {address.floating}'):
+            self._connection.network.update_ip(address.id, port_id=port.id)
 
     def detach_floating_ip(
         self, address_id: str, port_id: str, server_id: str = ''

@@ -63,10 +63,14 @@ class Plan:
     assumed: bool = False
 
     @property
-    def route(self) -> tuple[str, int, str]:
-        """Which way the machine is reached; a plan's other choices follow."""
+    def assumptions(self) -> tuple[str, int, str, str]:
+        """What a closer look may correct; a plan's other choices follow.
+
+        That is which way the machine is reached, and the flavor.
+        """
         exit_ = str(self.external.id) if self.external else ''
-        return self.main.network_id, self.ip_version, exit_
+        flavor = str(self.flavor.resource.id)
+        return self.main.network_id, self.ip_version, exit_, flavor
 
     @property
     def port(self) -> Port | None:

@@ -52,22 +52,26 @@ def create(
 
 
 def create_floating_ip(
-    connection: Connection, external: Network, port: Port, description: str
+    connection: Connection, external: Network, machine_id: str, name: str
 ) -> FloatingIP:
-    """Make a floating IP that leads to a port, with one call."""
+    """Make a floating IP that leads nowhere yet."""
     network = connection.network
     where = failures.plain(external.name)
+    description = mark(machine_id, name)
 
     def make() -> FloatingIP:
         with failures.step(f'create a floating IP from {where}'):
             return network.create_ip(
-                floating_network_id=external.id,
-                port_id=port.id,
-                description=description,
+                floating_network_id=external.id, description=description
             )
 
     def find() -> FloatingIP | None:
         with failures.step('look for the floating IP'):
-            return next(iter(network.ips(port_id=port.id)), None)
+            found = network.ips(floating_network_id=external.id)
+            return next((ip for ip in found if _is(ip, description)), None)
 
     return patience.made_once(make, find)
+
+
+def _is(address: FloatingIP, description: str) -> bool:
+    return bool(address.description == description)

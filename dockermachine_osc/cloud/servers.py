@@ -15,7 +15,7 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any
 
-from dockermachine_osc import errors, waiting
+from dockermachine_osc import errors
 from dockermachine_osc.cloud import disks, failures, listing, patience
 from dockermachine_osc.record import TAG, Record
 from dockermachine_osc.waiting import Deadline
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dockermachine_osc.request import CreateRequest
 
 _GONE = 404
-#: Seconds after which a server may be ACTIVE, or in ERROR.
+#: Seconds after which a server may be ACTIVE, or in ERROR, unless its host
+#: answers before.
 _FIRST_LOOK = 2.5
 
 
@@ -238,9 +239,9 @@ def _watch_among(
     """Do as watch does, and have a look at the others of its name.
 
     Seldom, as each look costs the cloud a tenth of a second of CPU, and the
-    pause ends when the host itself answers; which none does before the first.
+    pause ends when the host itself answers.
     """
-    waiting.sleep(min(_FIRST_LOOK, deadline.remaining))
+    pause(min(_FIRST_LOOK, deadline.remaining))
     for _ in deadline.polls(first=2.0, most=6.0, factor=1.6, pause=pause):
         try:
             same = named(connection, name)

@@ -88,6 +88,7 @@ def take(
     connection: Connection,
     requests: Sequence[CreateRequest],
     rules: Sequence[groups.Rules],
+    flavors: tuple[Flavor, ...] = (),
     *,
     thorough: bool,
 ) -> Survey:
@@ -96,6 +97,7 @@ def take(
     :param requests: one or more that differ in nothing but the name.
     :param rules: of which one may have its security group already; none if
         the user names the groups.
+    :param flavors: as known, none if they are to be asked for.
     :param thorough: whether to ask for all of it. Otherwise the quotas are
         left out, and what follows from the rest unless the cloud is unusual.
     :raises CloudFailure: if an API refuses or cannot be reached.
@@ -107,6 +109,8 @@ def take(
     image = {'images': lambda: _images(connection, request.image)}
     further = _further_questions(connection)
     quick = not thorough and _is_simple(request)
+    if quick and flavors:
+        compute['flavors'] = lambda: flavors
     if not quick:
         network |= further
         compute |= _compute_quota(connection)

@@ -106,7 +106,7 @@ def create(
         steps.begin('Looking closer at what the cloud has')
         # This one knows more, and raises if it knows why.
         better = cloud.plan([request])
-        if better.route == plan.route:
+        if better.assumptions == plan.assumptions:
             raise
     for note in better.notes():
         steps.note(note)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import ipaddress
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors, interrupts, store
+from dockermachine_osc.cloud import Address
 from dockermachine_osc.engine import AtOnce
 from dockermachine_osc.machines import errand
 from dockermachine_osc.record import is_address
@@ -21,26 +23,42 @@ if TYPE_CHECKING:
 
 
 def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
-    """Make port, address and server, in that order.
+    """Make port, address and server.
 
     The address comes before the server, so that the certificate knows its
-    names and the record is complete from the server's first moment.
+    names and the record is complete from the server's first moment. That it
+    leads to the port takes Neutron longer than all else, and so is asked
+    while Nova takes the server in.
     """
-    steps.begin('Creating the port and its address')
-    ports, group = _ports(cloud, draft)
-    port = ports[draft.plan.interfaces.index(draft.plan.main)]
+    with concurrent.futures.ThreadPoolExecutor(1) as beside:
+        steps.begin('Creating the port and its address')
+        asked = beside.submit(_address, cloud, draft)
+        ports, group = _ports(cloud, draft)
+        port = ports[draft.plan.interfaces.index(draft.plan.main)]
+        with interrupts.held():
+            address = asked.result()
+        names = _describe(draft, ports, port, group, address)
+        user_data = _user_data(draft, names)
+        attached = beside.submit(_attach, cloud, draft, address, port)
+        steps.begin('Creating the server')
+        with interrupts.held():
+            _make_server(cloud, draft, ports, user_data)
+            attached.result()
+
+
+def _describe(
+    draft: Draft,
+    ports: Sequence[Port],
+    port: Port,
+    group: str,
+    address: Address | None,
+) -> Sequence[str]:
+    """Write into the draft what has been made; give the engine's names."""
     fixed = _fixed_address(port, draft.plan.ip_version)
-    with interrupts.held():
-        address, address_id = _address(cloud, draft, port)
-    if address and not is_address(address):
-        # Made, and so removed: but nobody will be reached there.
-        raise errors.CloudFailure(
-            f"Neutron's floating IP {address_id} has no address: '{address}'"
-        )
     draft.record = draft.record.replace(
-        address=address or fixed,
+        address=address.floating if address else fixed,
         port_id=port.id,
-        floating_ip_id=address_id,
+        floating_ip_id=address.id if address else '',
         security_group_id=group,
     )
     names = errand.names_for(
@@ -51,17 +69,20 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     draft.goods, draft.record = draft.access.goods(
         draft.record, draft.folder, names
     )
-    user_data = _user_data(draft, names)
-    steps.begin('Creating the server')
-    with interrupts.held():
-        server = cloud.make_server(
-            draft.request,
-            draft.plan,
-            [port.id for port in ports],
-            draft.record,
-            user_data,
-        )
-        draft.server_id = server.id
+    return names
+
+
+def _make_server(
+    cloud: Cloud, draft: Draft, ports: Sequence[Port], user_data: bytes
+) -> None:
+    server = cloud.make_server(
+        draft.request,
+        draft.plan,
+        [port.id for port in ports],
+        draft.record,
+        user_data,
+    )
+    draft.server_id = server.id
 
 
 def _user_data(draft: Draft, names: Sequence[str]) -> bytes:
@@ -94,22 +115,34 @@ def _ports(cloud: Cloud, draft: Draft) -> tuple[list[Port], str]:
     return ports, group
 
 
-def _address(cloud: Cloud, draft: Draft, port: Port) -> tuple[str, str]:
-    """Give the floating address and its id, or two empty texts."""
+def _address(cloud: Cloud, draft: Draft) -> Address | None:
+    """Give the floating IP; its id is empty if it is to be left alone."""
     plan, name = draft.plan, draft.request.name
-    if plan.floating_ip and plan.floating_ip.port_id:
-        # It is on the user's port, and stays there whatever happens.
-        return str(plan.floating_ip.floating_ip_address), ''
     if plan.floating_ip:
-        draft.attached = (plan.floating_ip.id, port.id)
-        taken = cloud.attach_floating_ip(plan.floating_ip, port)
-        return taken.floating, taken.id
-    if plan.external:
-        made = cloud.make_floating_ip(
-            plan.external, port, draft.machine_id, name
+        address = str(plan.floating_ip.floating_ip_address)
+        # One that is on the user's port stays there whatever happens.
+        leads_there = plan.floating_ip.port_id
+        return Address('' if leads_there else plan.floating_ip.id, address)
+    if not plan.external:
+        return None
+    made = cloud.make_floating_ip(plan.external, draft.machine_id, name)
+    if not is_address(made.floating):
+        # Made, and so removed: but nobody will be reached there.
+        raise errors.CloudFailure(
+            f"Neutron's floating IP {made.id} has no address: "
+            f"'{made.floating}'"
         )
-        return made.floating, made.id
-    return '', ''
+    return made
+
+
+def _attach(
+    cloud: Cloud, draft: Draft, address: Address | None, port: Port
+) -> None:
+    if not address or not address.id:
+        return
+    if draft.plan.floating_ip:
+        draft.attached = (address.id, port.id)
+    cloud.attach_floating_ip(address, port)
 
 
 def _fixed_address(port: Port, version: int) -> str:

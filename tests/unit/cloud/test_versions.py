@@ -25,7 +25,7 @@ class TestVersions(workbench.MachinesTestCase):
     def asked(self):
         """Plan in what is a new process to the cloud; count the questions."""
         cloud = Cloud(self.fake.connect())
-        cloud.remember_versions(self.path)
+        cloud.remember(self.folder)
         self.fake.log.clear()
         cloud.plan([workbench.request()])
         return sum(bool(VERSIONS.match(line)) for line in self.fake.log)
@@ -39,7 +39,7 @@ class TestVersions(workbench.MachinesTestCase):
     def test_a_list_keeps_those_of_nova(self):
         self.path.unlink()
         cloud = Cloud(self.fake.connect())
-        cloud.remember_versions(self.path)
+        cloud.remember(self.folder)
         cloud.machines()
         self.assertEqual(1, len(json.loads(self.path.read_text())))
         self.assertEqual(1, self.asked())

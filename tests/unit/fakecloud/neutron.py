@@ -50,7 +50,10 @@ class Neutron:
             return 201, {key: getattr(self, f'_create_{key}')(body)}
         thing = self._one(collection, ids[0])
         if request.method == 'PUT':
-            thing |= request.json()[key]
+            body = request.json()[key]
+            if body.get('port_id'):
+                self._check_way(thing, body['port_id'])
+            thing |= body
         if request.method == 'DELETE':
             getattr(self, f'_before_delete_{key}', lambda thing: None)(thing)
             del self.things[collection][thing['id']]
@@ -128,8 +131,13 @@ class Neutron:
         return [{'ip_address': str(cidr[number])} for cidr in found.values()]
 
     def _create_floatingip(self, body):
-        port = self._one('ports', body['port_id'])
         network = self._one('networks', body['floating_network_id'])
+        return self.add_floating_ip(network, **body)
+
+    def _check_way(self, address, port_id):
+        """Refuse to lead a floating IP to a port that it cannot lead to."""
+        port = self._one('ports', port_id)
+        external = address['floating_network_id']
         if not any('.' in f['ip_address'] for f in port['fixed_ips']):
             text = f'Port {port["id"]} has no fixed IPv4 addresses'
             raise Refused(400, text, 'BadRequest')
@@ -139,14 +147,13 @@ class Neutron:
             if leg['network_id'] == port['network_id']
             and leg['device_owner'].startswith('network:')
         ]
-        if {'network_id': network['id']} not in ways:
-            text = f'External network {network["id"]} is not reachable'
+        if {'network_id': external} not in ways:
+            text = f'External network {external} is not reachable'
             raise Refused(404, text, 'ExternalGatewayForFloatingIPNotFound')
         for other in self.things['floatingips'].values():
-            if other['port_id'] == port['id']:
+            if other['port_id'] == port['id'] and other is not address:
                 text = 'That fixed IP already has a floating IP'
                 raise Refused(409, text, 'FloatingIPPortAlreadyAssociated')
-        return self.add_floating_ip(network, **body)
 
     def _before_delete_security_group(self, group):
         for port in self.things['ports'].values():

@@ -9,6 +9,10 @@ from dockermachine_osc import engine, errors
 from tests.unit import workbench
 from tests.unit.machines.test_create import CHANGES
 
+#: HTTP itself repeats a PUT (RFC 9110, 9.2.2): urllib3, which is not played
+#: here; see tests/faults.
+ASKED_ONCE = [pattern for pattern in CHANGES if not pattern.startswith('PUT')]
+
 
 class TestFailure(workbench.MachinesTestCase):
     """Whatever fails, the cloud holds what it held before."""
@@ -58,12 +62,12 @@ class TestFailure(workbench.MachinesTestCase):
             self.assertEqual(1, count, kind)
 
     def test_each_answer_lost(self):
-        for pattern in CHANGES:
+        for pattern in ASKED_ONCE:
             self.fake.lose_answer(f'{pattern}$')
             self.assertMadeOnce()
 
     def test_each_fault_that_passes(self):
-        for pattern in CHANGES:
+        for pattern in ASKED_ONCE:
             for status in (500, 503):
                 for after in (False, True):
                     self.fake.refuse(f'{pattern}$', status, after=after)

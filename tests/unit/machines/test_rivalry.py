@@ -195,7 +195,7 @@ class TestCreate(workbench.MachinesTestCase):
             self.assertTrue(self.other.delete('web1', 300))
 
         for moment in (
-            'POST network .*/floatingips',
+            'PUT network .*/floatingips',
             'POST compute .*/servers$',
             'GET compute .*/servers/detail',
         ):
