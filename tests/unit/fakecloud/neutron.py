@@ -50,15 +50,17 @@ class Neutron:
             return 201, {key: getattr(self, f'_create_{key}')(body)}
         thing = self._one(collection, ids[0])
         if request.method == 'PUT':
-            body = request.json()[key]
-            if body.get('port_id'):
-                self._check_way(thing, body['port_id'])
-            thing |= body
+            self._update(thing, request.json()[key])
         if request.method == 'DELETE':
             getattr(self, f'_before_delete_{key}', lambda thing: None)(thing)
             del self.things[collection][thing['id']]
             return 204, None
         return 200, {key: thing}
+
+    def _update(self, thing, body):
+        if 'floating_network_id' in thing and body.get('port_id'):
+            self._check_way(thing, body['port_id'])
+        thing |= body
 
     def _used(self, name):
         if name == 'security_group_rule':
