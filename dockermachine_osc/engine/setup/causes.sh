@@ -58,6 +58,8 @@ cause_in() {
 without_chatter() { grep -v ' level=\(info\|debug\) ' || :; }
 
 # systemd may have made several tries; one that has just begun tells nothing.
+# The words of an engine that ends at once may stand before those by which
+# systemd began it: each comes its own way.
 journal_of_last_try() {
     # The engine's last words may still be on their way.
     journalctl --sync 2>/dev/null
@@ -66,10 +68,12 @@ journal_of_last_try() {
     journalctl -q -b --since "@$since" -o cat --no-pager \
         _SYSTEMD_UNIT=docker.service + UNIT=docker.service _PID=1 + \
         SYSLOG_IDENTIFIER=dockerd + 'SYSLOG_IDENTIFIER=(dockerd)' \
-        2>/dev/null | awk '/^Starting / { before = text; text = "" }
+        2>/dev/null | awk '/^Starting / { before = text; text = words = "" }
             { text = text $0 "\n" }
+            !/^(Start|Stop|Failed to start |docker\.service: )/ { words = 1 }
             END {
                 if (text !~ /exited|[Ff]ailed/ && before != "") text = before
+                else if (!words) text = before text
                 printf "%s", text
             }'
 }

@@ -292,6 +292,14 @@ class StartTest(ServingTestCase):
         self.assertIn('address already in use', error.cause)
         self.assertIn('ss -ltnp', error.hint)
 
+    def test_last_words_before_the_beginning(self):
+        error = self.fails(
+            'failed to start daemon: broken\nStarting docker.service...\n'
+            'docker.service: Main process exited, code=exited\n'
+            'Failed to start docker.service - Docker.\n'
+        )
+        self.assertIn('failed to start daemon: broken', error.cause)
+
     def test_next_try_has_begun_already(self):
         error = self.fails(
             'Starting docker.service...\nfailed to start daemon: first\n'
