@@ -26,24 +26,24 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     """Make port, address and server.
 
     The address comes before the server, so that the certificate knows its
-    names and the record is complete from the server's first moment. That it
-    leads to the port takes Neutron longer than all else, and so is asked
-    while Nova takes the server in.
+    names and the record is complete from the server's first moment. It is led
+    to the port afterwards: that takes Neutron longer than all else, and Nova
+    has begun by then, which needs Neutron only later.
     """
+    steps.begin('Creating the port and its address')
     with concurrent.futures.ThreadPoolExecutor(1) as beside:
-        steps.begin('Creating the port and its address')
         asked = beside.submit(_address, cloud, draft)
         ports, group = _ports(cloud, draft)
-        port = ports[draft.plan.interfaces.index(draft.plan.main)]
         with interrupts.held():
             address = asked.result()
-        names = _describe(draft, ports, port, group, address)
-        user_data = _user_data(draft, names)
-        attached = beside.submit(_attach, cloud, draft, address, port)
-        steps.begin('Creating the server')
-        with interrupts.held():
-            _make_server(cloud, draft, ports, user_data)
-            attached.result()
+    port = ports[draft.plan.interfaces.index(draft.plan.main)]
+    names = _describe(draft, ports, port, group, address)
+    user_data = _user_data(draft, names)
+    steps.begin('Creating the server')
+    with interrupts.held():
+        _make_server(cloud, draft, ports, user_data)
+    with interrupts.held():
+        _attach(cloud, draft, address, port)
 
 
 def _describe(

@@ -18,13 +18,11 @@ IN_ORDER = (
     'POST network /v2.0/security-group-rules',
     'POST network /v2.0/ports',
     'POST compute /v2.1/servers',
+    'PUT network /v2.0/floatingips/.*',
     'POST compute /v2.1/servers/.*/metadata',
 )
-#: And beside the making of the port, and of the server.
-BESIDE = (
-    'POST network /v2.0/floatingips',
-    'PUT network /v2.0/floatingips/.*',
-)
+#: And beside the making of the group and the port.
+BESIDE = ('POST network /v2.0/floatingips',)
 CHANGES = IN_ORDER + BESIDE
 
 
