@@ -7,16 +7,13 @@ needs in an earlier answer need not ask; if the cloud then refuses, it does.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openstack.compute.v2.flavor import Flavor
 
-from dockermachine_osc import files
+from dockermachine_osc.cloud import kept
 
 if TYPE_CHECKING:
     from dockermachine_osc.request import CreateRequest
@@ -59,19 +56,14 @@ class Flavors:
             for f in flavors
         ]
         if all(map(_fits, rows)):
-            with contextlib.suppress(OSError):
-                files.write_whole(self._path, json.dumps(rows).encode())
+            kept.write(self._path, rows)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    try:
-        age = time.time() - path.stat().st_mtime
-        rows = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    rows = kept.read(path, _BELIEVED)
+    if not (isinstance(rows, list) and all(map(_fits, rows))):
         return []
-    if not (0 <= age < _BELIEVED and isinstance(rows, list)):
-        return []
-    return rows if all(map(_fits, rows)) else []
+    return rows
 
 
 def _fits(row: object) -> bool:

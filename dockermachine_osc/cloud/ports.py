@@ -57,21 +57,17 @@ def create_floating_ip(
     """Make a floating IP that leads nowhere yet."""
     network = connection.network
     where = failures.plain(external.name)
-    description = mark(machine_id, name)
+    wanted = mark(machine_id, name)
 
     def make() -> FloatingIP:
         with failures.step(f'create a floating IP from {where}'):
             return network.create_ip(
-                floating_network_id=external.id, description=description
+                floating_network_id=external.id, description=wanted
             )
 
     def find() -> FloatingIP | None:
         with failures.step('look for the floating IP'):
             found = network.ips(floating_network_id=external.id)
-            return next((ip for ip in found if _is(ip, description)), None)
+            return next((a for a in found if a.description == wanted), None)
 
     return patience.made_once(make, find)
-
-
-def _is(address: FloatingIP, description: str) -> bool:
-    return bool(address.description == description)

@@ -8,15 +8,13 @@ each process anew, although they change with the cloud's upgrades only.
 from __future__ import annotations
 
 import contextlib
-import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from keystoneauth1 import discover
 from keystoneauth1.exceptions import ClientException
 
-from dockermachine_osc import files
+from dockermachine_osc.cloud import kept
 
 if TYPE_CHECKING:
     from keystoneauth1.session import Session
@@ -61,17 +59,12 @@ class Versions:
             with contextlib.suppress(ClientException):
                 found = discover.get_discovery(connection.session, url)
                 self._told[url] = found.raw_version_data()
-        with contextlib.suppress(OSError):
-            files.write_whole(self._path, json.dumps(self._told).encode())
+        kept.write(self._path, self._told)
 
 
 def _read(path: Path) -> _Told:
-    try:
-        age = time.time() - path.stat().st_mtime
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not (0 <= age < _BELIEVED and isinstance(told, dict)):
+    told = kept.read(path, _BELIEVED)
+    if not isinstance(told, dict):
         return {}
     return {url: versions for url, versions in told.items() if _fits(versions)}
 

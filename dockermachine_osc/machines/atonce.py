@@ -78,7 +78,7 @@ def _answer(
     if facts.installing and (version := _installed(cloud, draft, deadline)):
         return version
     patience = max(_PATIENCE, _PART * deadline.elapsed)
-    return _version(draft, deadline.within(patience))
+    return _wait(draft, deadline.within(patience))
 
 
 def _installed(cloud: Cloud, draft: Draft, deadline: Deadline) -> str:
@@ -92,7 +92,7 @@ def _installed(cloud: Cloud, draft: Draft, deadline: Deadline) -> str:
         with contextlib.suppress(
             engine.EngineUnreachable, errors.DeadlineExceeded
         ):
-            return _version(draft, patience.within(_LOOK_EVERY))
+            return _wait(draft, patience.within(_LOOK_EVERY))
         text = cloud.console(draft.server_id) or ''
         said = engine.read_console(text, draft.machine_id)
         if said.installed:
@@ -102,8 +102,5 @@ def _installed(cloud: Cloud, draft: Draft, deadline: Deadline) -> str:
     raise errors.EngineFailure('The engine is not installed')
 
 
-def _version(draft: Draft, deadline: Deadline) -> str:
-    address, port = draft.record.address, draft.record.engine_port
-    return engine.wait_ready(
-        address, port, draft.folder.path, deadline
-    ).version
+def _wait(draft: Draft, deadline: Deadline) -> str:
+    return draft.access.wait(draft.record, draft.folder, deadline).version

@@ -72,6 +72,12 @@ uptime_seconds() {
     now=${now%%.*}
 }
 
+# alone: no set-up is at work, and none begins before this shell ends.
+alone() {
+    exec 8>"$RUN_DIR/serving"
+    ! command -v flock >/dev/null || flock -n 8
+}
+
 # ---- settings -------------------------------------------------------------
 
 machine_id=''

@@ -8,7 +8,7 @@ own=$RUN_DIR/self-signed
 # somebody to bring its key: the host makes one. Clients with a certificate of
 # the CA are let in. Where anything is unusual, or goes wrong, it waits as ever.
 serve_at_once() {
-    ! starts_as_it_is || ! starts_at_boot || ! sign || take_own
+    starts_as_it_is && starts_at_boot && sign && take_own
 }
 
 # The same for one that is about to be installed by a package that starts it.
@@ -30,12 +30,6 @@ unpacked() {
         put_guard
         take_own
     )
-}
-
-# alone: no set-up is at work, and none begins before this shell ends.
-alone() {
-    exec 8>"$RUN_DIR/serving"
-    ! command -v flock >/dev/null || flock -n 8
 }
 
 # Whether the unit and the settings of the engine are such that our drop-in

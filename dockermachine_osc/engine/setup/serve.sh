@@ -49,9 +49,7 @@ begin_stage() {
 # ---- one set-up at a time -------------------------------------------------
 
 one_at_a_time() {
-    command -v flock >/dev/null || return 0
-    exec 8>"$RUN_DIR/serving"
-    flock -n 8 && return
+    ! alone || return 0
     step 'waiting for another set-up of this host'
     rounds=0
     until flock -n 8; do
