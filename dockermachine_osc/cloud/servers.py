@@ -299,20 +299,27 @@ def delete(connection: Connection, server_id: str) -> None:
 def wait_gone(
     connection: Connection, server_id: str, deadline: Deadline
 ) -> None:
-    """Wait until Nova has forgotten a server.
+    """Wait until Nova has forgotten a server that it was asked to delete.
 
-    :raises CloudFailure: if it falls into ERROR instead.
+    :raises CloudFailure: if Nova twice puts it in ERROR instead.
     :raises DeadlineExceeded: if it takes longer than the deadline.
     """
+    asked_again = False
     for server in watch(connection, server_id, deadline):
         if server is None or server.status in ('DELETED', 'SOFT_DELETED'):
             return
-        if server.status == 'ERROR' and server.task != 'deleting':
+        if server.status != 'ERROR' or server.task == 'deleting':
+            continue
+        if asked_again:
             raise errors.CloudFailure(
                 f'Nova could not delete server {server_id}: '
                 + (server.fault or 'it is in ERROR'),
                 'Try again; if it stays, ask the operator',
             )
+        # A build that fails while the deletion waits for it takes the word
+        # for that away: it looks as if the deletion had failed.
+        delete(connection, server_id)
+        asked_again = True
     raise deadline.exceeded(f'Server {server_id} was not gone')
 
 

@@ -68,8 +68,11 @@ class FunctionalTest(base.BaseTestCase):
         self.enterContext(devcloud.locked('tight'))
         return 'devcloud-tight'
 
-    def broken_image(self) -> str:
-        """The id of an image of which Nova can make no server: ERROR."""
+    def broken_image(self, delay: int = 0) -> str:
+        """The id of an image of which Nova can make no server: ERROR.
+
+        :param delay: seconds after which it does not build it.
+        """
         image = devcloud.connect('devcloud').image
         made = image.create_image(
             f'broken-{uuid.uuid4().hex[:6]}',
@@ -78,6 +81,7 @@ class FunctionalTest(base.BaseTestCase):
             container_format='bare',
             wait=True,
             guest_base='no-such-tree',
+            guest_delay=str(delay),
         )
         self.addCleanup(image.delete_image, made)
         return str(made.id)

@@ -70,6 +70,13 @@ class InterruptedTest(base.FunctionalTest):
         done = self._interrupted(signal.SIGINT, self._has_server)
         self.assertEqual(130, done.code, done)
 
+    def test_ctrl_c_while_a_build_is_about_to_fail(self) -> None:
+        """Nova deletes the server once the build has failed, not before."""
+        done = self._interrupted(
+            signal.SIGINT, self._spawns, '--image', self.broken_image(delay=6)
+        )
+        self.assertEqual(130, done.code, done)
+
     def test_sigterm_once_the_port_is_there(self) -> None:
         done = self._interrupted(signal.SIGTERM, self._has_port)
         self.assertEqual(143, done.code, done)
@@ -109,6 +116,12 @@ class InterruptedTest(base.FunctionalTest):
     @staticmethod
     def _has_server(name: str) -> bool:
         return f'server {name}' in devcloud.belongings('devcloud', name)
+
+    @staticmethod
+    def _spawns(name: str) -> bool:
+        compute = devcloud.connect('devcloud').compute
+        found = compute.servers(name=name)
+        return any(s.task_state == 'spawning' for s in found)
 
     @staticmethod
     def _logged_in(name: str) -> bool:

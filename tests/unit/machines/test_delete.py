@@ -397,10 +397,26 @@ class TestFailure(workbench.MachinesTestCase):
             server['OS-EXT-STS:task_state'] = None
 
         self.fake.fault = 'Disk is stuck'
-        self.fake.on('DELETE compute', break_it, after=True)
+        self.fake.on('DELETE compute', break_it, after=True, always=True)
         error = self.assertRaises(errors.CloudFailure, self.delete)
         self.assertIn('Disk is stuck', str(error))
         self.assertTrue(self.local())
+
+    def test_build_fails_while_the_deletion_waits_for_it(self):
+        """Nova's build then takes its task away, and it is deleted yet."""
+        before = self.fake.holds()
+        machine = self.create()
+
+        def fail_to_build():
+            server = self.fake.things['servers'][machine.server.id]
+            server['status'] = 'ERROR'
+            server['OS-EXT-STS:task_state'] = None
+            server['_steps'] = ['ERROR', 'ERROR', 'gone']
+
+        self.fake.on('DELETE compute', fail_to_build, after=True)
+        self.assertTrue(self.delete())
+        self.assertHolds(before)
+        self.assertEqual([], self.local())
 
     def test_never_gone(self):
         machine = self.create()

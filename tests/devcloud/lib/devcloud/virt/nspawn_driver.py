@@ -6,7 +6,8 @@ appended to ``nova.virt.__path__`` before the compute service is made, and
 nova.conf says ``compute_driver = nspawn_driver.NspawnDriver``.
 
 A guest's name is the instance's uuid, the one name that never changes and
-never repeats.  The image's property ``guest_base`` names its base tree.
+never repeats.  The image's property ``guest_base`` names its base tree, and
+``guest_delay`` the seconds that a build takes longer.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import typing
 
 import nova.conf
@@ -68,6 +70,12 @@ def _state(instance: typing.Any) -> str | None:
         return str(guests.describe(instance.uuid)['state'])
     except errors.GuestError:
         return None
+
+
+def _property(instance: typing.Any, name: str) -> str:
+    # ImageMeta drops the properties that it does not know; the instance's
+    # own copy keeps them.
+    return str(instance.system_metadata.get(f'image_{name}') or '')
 
 
 class NspawnDriver(driver.ComputeDriver):
@@ -155,6 +163,7 @@ class NspawnDriver(driver.ComputeDriver):
         :raises BuildAbortException: with the reason; the server is in ERROR
             and this is its fault
         """
+        time.sleep(float(_property(instance, 'guest_delay') or 0))
         base_name = self._base(instance)
         try:
             with tempfile.TemporaryDirectory(dir=CONF.instances_path) as drive:
@@ -197,17 +206,15 @@ class NspawnDriver(driver.ComputeDriver):
 
     @staticmethod
     def _base(instance: typing.Any) -> str:
-        # ImageMeta drops the properties that it does not know; the
-        # instance's own copy keeps them
-        name = instance.system_metadata.get('image_guest_base')
+        name = _property(instance, 'guest_base')
         try:
-            base.built(name or '')
+            base.built(name)
         except errors.GuestError as error:
             raise exception.ImageUnacceptable(
                 image_id=instance.image_ref,
                 reason=f'property guest_base: {error}',
             ) from None
-        return str(name)
+        return name
 
     def destroy(
         self,
