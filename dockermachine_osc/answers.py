@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import zlib
 from collections.abc import Iterable, Mapping
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from dockermachine_osc.environment import Variables
     from dockermachine_osc.store import Scope
 
-#: Where this package's files are, if the user has chosen that.
-ROOT_VARIABLE = 'DOCKER_MACHINE_OSC_HOME'
-#: The folder of the answers in there.
+#: The folder of the answers among this package's files.
 FOLDER = 'answers'
 _SCHEMA = 1
 #: The variables that tell which project of which cloud is meant: those that
@@ -55,20 +52,6 @@ def question(environ: Mapping[str, str], cloud: str | None) -> str:
     said = {key: environ[key] for key in _TELLING if key in environ}
     chosen = cloud or environ.get('OS_CLOUD', '')
     return json.dumps([chosen, said], sort_keys=True)
-
-
-def root(environ: Mapping[str, str]) -> str:
-    """Give the folder of this package's files, as the store has it."""
-    if chosen := environ.get(ROOT_VARIABLE):
-        return os.path.abspath(os.path.expanduser(chosen))
-    if sys.platform == 'linux' and environ.get('HOME'):
-        # Of the XDG Base Directory Specification, as platformdirs has it.
-        data = environ.get('XDG_DATA_HOME', '').strip()
-        data = data or os.path.join(environ['HOME'], '.local', 'share')
-        return os.path.join(data, 'dockermachine-osc')
-    import platformdirs
-
-    return platformdirs.user_data_dir('dockermachine-osc', appauthor=False)
 
 
 def path(folder: str, name: str, asked: str) -> str:

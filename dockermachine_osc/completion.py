@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dockermachine_osc import answers, shells
+from dockermachine_osc import answers, home, shells
 
 _GROUP = 'openstack.docker_machine.v1'
 _PREFIX = 'docker_machine_'
@@ -116,7 +116,7 @@ def _commands() -> Iterator[list[str]]:
 
 def _names(environ: Mapping[str, str]) -> Iterator[str]:
     """Give the names of machines: of the project, if that is known, or all."""
-    root = Path(answers.root(environ))
+    root = Path(home.root(environ))
     asked = answers.question(environ, None)
     scope = answers.recall_scope(root, asked)
     for folder in root.glob(f'scopes/{scope or "*"}/machines/*'):

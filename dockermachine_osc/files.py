@@ -17,11 +17,8 @@ from pathlib import Path
 import fasteners
 import platformdirs
 
-from dockermachine_osc import answers
 from dockermachine_osc.errors import StoreFailure
-
-#: The environment variable that moves our own files elsewhere.
-ROOT_VARIABLE = answers.ROOT_VARIABLE
+from dockermachine_osc.home import ROOT_VARIABLE
 
 #: How the name of a file begins that is about to take another's place.
 _TEMPORARY = '.docker-machine-new-'

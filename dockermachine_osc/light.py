@@ -130,13 +130,13 @@ def _shell(environ: Mapping[str, str]) -> str:
 def _variables(
     said: Mapping[str, str], environ: Mapping[str, str]
 ) -> Variables | None:
-    from dockermachine_osc import answers, environment
+    from dockermachine_osc import answers, environment, home
 
     if said['--unset']:
         variables: Variables | None = environment.unsetting()
     else:
         asked = answers.question(environ, said['--os-cloud'] or None)
-        folder = answers.root(environ)
+        folder = home.root(environ)
         variables = answers.recall(folder, said['machine'], asked)
     if variables and said['--no-proxy']:
         variables.append(environment.proxy_exception(environ, variables))

@@ -77,6 +77,12 @@ class CreateRequest:
         return bool(self.nics) and all(nic.port for nic in self.nics)
 
     @property
+    def volume_sizes(self) -> tuple[int, ...]:
+        """The sizes, in GiB, of the volumes that are to be made."""
+        asked = (self.boot_from_volume, self.data_volume)
+        return tuple(filter(None, asked))
+
+    @property
     def open_ports(self) -> tuple[int, ...]:
         """The TCP ports that have to be open."""
         engine = (self.engine_port,) if self.access == 'tls' else ()
@@ -148,9 +154,7 @@ class CreateRequest:
                 '--data-volume contradicts --engine-opt data-root: it is for '
                 'what stands in /var/lib/docker'
             )
-        if self.volume_type and not (
-            self.boot_from_volume or self.data_volume
-        ):
+        if self.volume_type and not self.volume_sizes:
             raise errors.InvalidRequest(
                 '--volume-type is that of --boot-from-volume and '
                 '--data-volume: neither was given'

@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dockermachine_osc import files, openssh
+from dockermachine_osc import files, home, openssh
 from dockermachine_osc.errors import StoreFailure
 
 FILE = 'ssh_config'
@@ -116,7 +116,7 @@ def _path(path: Path) -> str:
     if '${' in text or not text.isprintable():
         raise StoreFailure(
             f'{text!r} cannot stand in a configuration of ssh.',
-            f'Set {files.ROOT_VARIABLE} to a folder with a plain name.',
+            f'Set {home.ROOT_VARIABLE} to a folder with a plain name.',
         )
     escaped = re.sub(r'[\\"]', r'\\\g<0>', text).replace('%', '%%')
     return f'"{escaped}"'

@@ -36,15 +36,9 @@ def check(request: CreateRequest, survey: Survey, image: Image) -> None:
         )
 
 
-def sizes(request: CreateRequest) -> tuple[int, ...]:
-    """Give the sizes, in GiB, of the volumes that are asked for."""
-    asked = (request.boot_from_volume, request.data_volume)
-    return tuple(filter(None, asked))
-
-
 def mapping(request: CreateRequest, image: Image) -> list[dict[str, Any]]:
     """Give the block devices of the server; none if the flavor's will do."""
-    if not sizes(request):
+    if not request.volume_sizes:
         return []
     root = {
         'boot_index': 0,

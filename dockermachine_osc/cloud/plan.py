@@ -164,7 +164,7 @@ def make(requests: Sequence[CreateRequest], survey: Survey) -> Plan:
         survey,
         flavor.resource,
         _needs(plan, len(requests)),
-        disks.sizes(request) * len(requests),
+        request.volume_sizes * len(requests),
         len(requests),
     )
     return plan

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dockermachine_osc import errors
-from dockermachine_osc.cloud import disks, failures, groups, patience
+from dockermachine_osc import errors, sidebyside
+from dockermachine_osc.cloud import failures, groups, patience
 
 if TYPE_CHECKING:
     from openstack.block_storage.v3.limits import (
@@ -44,6 +44,7 @@ ROUTER_LEGS = (
 )
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _IMAGES_A_PAGE = 1000
+_MOST_AT_ONCE = 12
 #: Characters of a filter, of the about 8000 that web servers take of a URL.
 _LONGEST_PATTERN = 2000
 
@@ -115,7 +116,7 @@ def take(
         network |= further
         compute |= _compute_quota(connection)
     services = [compute, network, image]
-    if disks.sizes(request):
+    if request.volume_sizes:
         services.append(_volume_questions(connection))
     project_id = connection.current_project_id or ''
     survey = Survey(project_id=project_id, **_ask(services))
@@ -136,7 +137,7 @@ def _is_simple(request: CreateRequest) -> bool:
         and not request.floating_ip
         and not request.external_network
         and request.ip_version != 6
-        and not disks.sizes(request)
+        and not request.volume_sizes
         # What fails is kept, so there is no second look.
         and not request.keep_on_failure
     )
@@ -173,22 +174,21 @@ def _ask(services: Iterable[Mapping[str, _Question]]) -> dict[str, Any]:
     The first call to a service discovers its versions; side by side that
     discovery would be made many times over.
     """
-    with concurrent.futures.ThreadPoolExecutor(12) as pool:
 
-        def ask_service(questions: Mapping[str, _Question]) -> dict[str, Any]:
-            (first, question), *others = questions.items()
-            answers = {first: patience.known_again(question)}
-            waiting = {
-                key: pool.submit(patience.known_again, ask)
-                for key, ask in others
-            }
-            answers.update({k: f.result() for k, f in waiting.items()})
-            return answers
+    def ask_service(questions: Mapping[str, _Question]) -> dict[str, Any]:
+        (first, question), *others = questions.items()
+        answers = {first: patience.known_again(question)}
+        jobs = {
+            k: functools.partial(patience.known_again, q) for k, q in others
+        }
+        return answers | sidebyside.all_of(jobs, _MOST_AT_ONCE)
 
-        found: dict[str, Any] = {}
-        for answers in pool.map(ask_service, services):
-            found.update(answers)
-    return found
+    each = {
+        number: functools.partial(ask_service, questions)
+        for number, questions in enumerate(services)
+    }
+    answers = sidebyside.all_of(each, len(each))
+    return {k: v for found in answers.values() for k, v in found.items()}
 
 
 def _compute_questions(

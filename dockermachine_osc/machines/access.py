@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors
-from dockermachine_osc.machines.endpoint import SSH
 
 if TYPE_CHECKING:
     from dockermachine_osc import selfsigned
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.engine import EngineFacts, Findings, Outcome
-    from dockermachine_osc.machines.checkup import Patient
     from dockermachine_osc.machines.errand import Way
+    from dockermachine_osc.machines.links import Patient
     from dockermachine_osc.record import Record
     from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder
@@ -121,15 +120,3 @@ class Access(abc.ABC):
         except errors.MachineError:
             return False
         return True
-
-
-def of(name: str) -> Access:
-    """Give the access of that name, as in a record."""
-    # Late, as they are heavy and most commands need none.
-    if name == SSH:
-        from dockermachine_osc.machines.ssh_access import SshAccess
-
-        return SshAccess()
-    from dockermachine_osc.machines.tls_access import TlsAccess
-
-    return TlsAccess()

@@ -13,7 +13,7 @@ from dockermachine_osc import engine, errors, interrupts, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.failures import ApiError
 from dockermachine_osc.machines import (
-    access,
+    accesses,
     contexting,
     errand,
     failing,
@@ -217,7 +217,7 @@ def _open(
 def _make_keys(
     folder: MachineFolder, request: AdoptRequest, name: str
 ) -> None:
-    secrets = access.of(request.access).secrets(name)
+    secrets = accesses.of(request.access).secrets(name)
     folder.create()
     key = request.ssh_key
     folder.save(

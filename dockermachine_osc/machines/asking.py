@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dockermachine_osc import errors
-from dockermachine_osc.machines import access
+from dockermachine_osc import sidebyside
+from dockermachine_osc.machines import accesses
 
 if TYPE_CHECKING:
     from dockermachine_osc.engine import EngineFacts
@@ -25,20 +24,16 @@ def wait_for(machine: Machine, deadline: Deadline) -> None:
     """Wait until an engine answers."""
     record = machine.server.record
     if machine.folder and record.address:
-        access.of(record.access).wait(record, machine.folder, deadline)
+        accesses.of(record.access).wait(record, machine.folder, deadline)
 
 
 def ask_all(machines: Sequence[Machine], timeout: float) -> list[Machine]:
     """Ask all engines side by side, under one deadline for all together."""
-    pool = concurrent.futures.ThreadPoolExecutor(
-        min(_MOST_AT_ONCE, max(1, len(machines)))
-    )
-    asked = [pool.submit(_asker(m, timeout)) for m in machines]
-    concurrent.futures.wait(asked, timeout)
-    pool.shutdown(wait=False, cancel_futures=True)
+    jobs = {i: _asker(m, timeout) for i, m in enumerate(machines)}
+    answers = sidebyside.run(jobs, _MOST_AT_ONCE, timeout=timeout)
     return [
-        dataclasses.replace(m, engine=_outcome(f, timeout))
-        for m, f in zip(machines, asked, strict=True)
+        dataclasses.replace(m, engine=answers[i])
+        for i, m in enumerate(machines)
     ]
 
 
@@ -50,17 +45,6 @@ def _asker(
     def ask() -> EngineFacts | None:
         if machine.folder is None or not record.address:
             return None
-        return access.of(record.access).ask(record, machine.folder, timeout)
+        return accesses.of(record.access).ask(record, machine.folder, timeout)
 
     return ask
-
-
-def _outcome(
-    asked: concurrent.futures.Future[EngineFacts | None], timeout: float
-) -> EngineFacts | errors.MachineError | None:
-    if not asked.done() or asked.cancelled():
-        return errors.DeadlineExceeded(f'no answer within {timeout:g} s')
-    try:
-        return asked.result()
-    except errors.MachineError as error:
-        return error

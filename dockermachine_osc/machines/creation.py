@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import errors, pki, store
 from dockermachine_osc.machines import (
-    access,
+    accesses,
     bringup,
     contexting,
     failing,
@@ -167,7 +167,7 @@ def _check_folder(cloud: Cloud, folder: MachineFolder, steps: Steps) -> None:
 def _draft(request: CreateRequest, plan: Plan, folder: MachineFolder) -> Draft:
     """Make the keys: they are on disk before anything needs them."""
     machine_id = new_machine_id()
-    way_in = access.of(request.access)
+    way_in = accesses.of(request.access)
     secrets = way_in.secrets(request.name)
     if not request.key_name:
         ssh_key = pki.new_ssh_key(f'docker-machine {request.name}')

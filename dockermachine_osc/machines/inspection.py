@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import chains, engine, errors, files, store
-from dockermachine_osc.machines import certificates, errand, proposal
+from dockermachine_osc.machines import (
+    certificates,
+    errand,
+    proposal,
+    restarting,
+)
 from dockermachine_osc.record import new_machine_id
 from dockermachine_osc.request import AdoptRequest
 
@@ -54,7 +59,7 @@ class Candidate:
         if self.entry.name != self.server.name:
             said.append(f"it is named '{self.server.name}', as its server")
         if not self.server_certificate:
-            fate = proposal.fate(self.findings)
+            fate = restarting.fate(self.findings)
             return [
                 *said,
                 'SSH key carried over',

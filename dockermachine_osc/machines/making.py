@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import functools
 import ipaddress
+import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dockermachine_osc import errors, interrupts, store
+from dockermachine_osc import errors, interrupts, sidebyside, store
 from dockermachine_osc.cloud import Address
 from dockermachine_osc.engine import AtOnce
 from dockermachine_osc.machines import errand
@@ -31,11 +32,7 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
     has begun by then, which needs Neutron only later.
     """
     steps.begin('Creating the port and its address')
-    with concurrent.futures.ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(_address, cloud, draft)
-        ports, group = _ports(cloud, draft)
-        with interrupts.held():
-            address = asked.result()
+    ports, group, address = _ports_and_address(cloud, draft)
     port = ports[draft.plan.interfaces.index(draft.plan.main)]
     names = _describe(draft, ports, port, group, address)
     user_data = _user_data(draft, names)
@@ -44,6 +41,21 @@ def make(cloud: Cloud, draft: Draft, steps: Steps) -> None:
         _make_server(cloud, draft, ports, user_data)
     with interrupts.held():
         _attach(cloud, draft, address, port)
+
+
+def _ports_and_address(
+    cloud: Cloud, draft: Draft
+) -> tuple[list[Port], str, Address | None]:
+    """Make them side by side; on Ctrl-C, what has begun is waited for."""
+    found: dict[str, Any] = sidebyside.all_of(
+        {
+            'ports': functools.partial(_ports, cloud, draft),
+            'address': functools.partial(_address, cloud, draft),
+        },
+        2,
+        threading.Event(),
+    )
+    return *found['ports'], found['address']
 
 
 def _describe(
@@ -100,17 +112,15 @@ def _ports(cloud: Cloud, draft: Draft) -> tuple[list[Port], str]:
     What is the user's is used as it is.
     """
     plan, name = draft.plan, draft.request.name
-    with interrupts.held():
-        group = cloud.make_group(plan)
+    group = cloud.make_group(plan)
     ports = []
     for interface in plan.interfaces:
         if interface.port:
             ports.append(interface.port)
             continue
-        with interrupts.held():
-            port, group = cloud.make_port(
-                plan, interface, group, draft.machine_id, name
-            )
+        port, group = cloud.make_port(
+            plan, interface, group, draft.machine_id, name
+        )
         ports.append(port)
     return ports, group
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dockermachine_osc import engine, errors, openssh, store
 from dockermachine_osc.cloud import power
 from dockermachine_osc.cloud.adopted import canonical
-from dockermachine_osc.machines import access, errand
+from dockermachine_osc.machines import accesses, errand
 from dockermachine_osc.machines.machine import (
     check_replaceable,
     local_record,
@@ -64,7 +64,8 @@ def propose(
     if server.record.id and _is_well(server, files.machine(server.name)):
         _check_options(server, findings)
         return Proposal(server, way, findings, None, ())
-    rules, changes = access.of(request.access).proposed(way, findings, request)
+    way_in = accesses.of(request.access)
+    rules, changes = way_in.proposed(way, findings, request)
     return Proposal(
         server,
         way,
@@ -252,7 +253,7 @@ def look(
 
 def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
     record = server.record
-    return record.state == READY and access.of(record.access).answers(
+    return record.state == READY and accesses.of(record.access).answers(
         record, folder, _ASK_TIMEOUT
     )
 
@@ -291,13 +292,3 @@ def _additions(request: AdoptRequest) -> Iterator[str]:
         yield f'trust the CA of registry {registry} (/etc/docker/certs.d)'
     if request.post_script:
         yield 'run the post-script as root, once the engine has started'
-
-
-def fate(findings: engine.Findings | engine.Told) -> str:
-    """Say what the restart means to the containers that run."""
-    if not findings.containers:
-        return ''
-    count = f'{findings.containers} running container(s)'
-    if findings.live_restore:
-        return f'; {count} run on: live-restore is set'
-    return f'; {count} stop, those with a restart policy start again'

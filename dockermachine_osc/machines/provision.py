@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, interrupts, store
 from dockermachine_osc.cloud import power
-from dockermachine_osc.machines import access, errand, moving
+from dockermachine_osc.machines import accesses, errand, moving
 from dockermachine_osc.record import READY
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def provision(
     """
     check_on(server)
     steps.begin('Asking the engine')
-    way_in = access.of(server.record.access)
+    way_in = accesses.of(server.record.access)
     before, server = server, moving.followed(server, folder, steps)
     if (
         server.record.state == READY
@@ -76,7 +76,7 @@ def make_ready(
     :param opened: opens the way to the engine, once it is set up.
     :returns: the server with its record.
     """
-    way_in = access.of(server.record.access)
+    way_in = accesses.of(server.record.access)
     names = errand.names_of(server)
     goods, record = way_in.goods(server.record, folder, names)
     goods = {**goods, **(further or {})}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dockermachine_osc import engine, errors
 from dockermachine_osc.engine.options import PROXIES, flag
-from dockermachine_osc.machines import access, errand, provision
-from dockermachine_osc.machines.proposal import fate
+from dockermachine_osc.machines import accesses, errand, provision
+from dockermachine_osc.machines.restarting import fate
 from dockermachine_osc.waiting import Deadline
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def change(
         steps.note(f'{server.name}: the engine need not restart for this')
     done = _hand_over(wanted, server, folder, deadline, steps)
     steps.begin('Waiting for the engine')
-    way_in = access.of(server.record.access)
+    way_in = accesses.of(server.record.access)
     try:
         way_in.prove(server.record, folder, done.outcome, deadline)
     except errors.MachineError as error:

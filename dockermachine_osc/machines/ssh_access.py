@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, host, openssh, system_ssh
-from dockermachine_osc.machines import access, checkup, proposal
+from dockermachine_osc.machines import access, links, restarting
 from dockermachine_osc.machines.machine import target
 from dockermachine_osc.waiting import Deadline
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.cloud.groups import Rules
     from dockermachine_osc.engine import EngineFacts, Findings, Outcome
-    from dockermachine_osc.machines.checkup import Patient
     from dockermachine_osc.machines.errand import Way
+    from dockermachine_osc.machines.links import Patient
     from dockermachine_osc.record import Record
     from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder
@@ -104,7 +104,8 @@ class SshAccess(access.Access):
         if findings.engine and not findings.running:
             changes.append('start the engine')
         elif findings.engine and request.engine_options.kinds():
-            changes.append('restart the engine once' + proposal.fate(findings))
+            fate = restarting.fate(findings)
+            changes.append('restart the engine once' + fate)
         if findings.member:
             changes.append(
                 f'add user {findings.member} to group docker: who logs in as '
@@ -117,4 +118,4 @@ class SshAccess(access.Access):
 
     def checks(self) -> Mapping[str, Callable[[Patient], str]]:
         """Give the links to SSH, and docker through that."""
-        return checkup.SSH_CHECKS
+        return links.SSH_CHECKS

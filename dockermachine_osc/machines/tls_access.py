@@ -11,17 +11,17 @@ from dockermachine_osc.cloud.groups import ANYWHERE, Rules, version_of
 from dockermachine_osc.machines import (
     access,
     certificates,
-    checkup,
     errand,
-    proposal,
+    links,
+    restarting,
 )
 from dockermachine_osc.record import IMPORTED
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import MachineServer
     from dockermachine_osc.engine import EngineFacts, Findings, Outcome
-    from dockermachine_osc.machines.checkup import Patient
     from dockermachine_osc.machines.errand import Way
+    from dockermachine_osc.machines.links import Patient
     from dockermachine_osc.record import Record
     from dockermachine_osc.request import AdoptRequest
     from dockermachine_osc.store import MachineFolder
@@ -119,12 +119,13 @@ class TlsAccess(access.Access):
                 f'{findings.hosts_in}, whose rest stays as it is'
             )
         if findings.engine:
-            changes.append('restart the engine once' + proposal.fate(findings))
+            fate = restarting.fate(findings)
+            changes.append('restart the engine once' + fate)
         return _rules(way, request), changes
 
     def checks(self) -> Mapping[str, Callable[[Patient], str]]:
         """Give the links to the engine's port and its certificate."""
-        return checkup.TLS_CHECKS
+        return links.TLS_CHECKS
 
 
 def _rules(way: Way, request: AdoptRequest) -> Rules | None:

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors
-from dockermachine_osc.machines import access, errand, provision
+from dockermachine_osc.machines import accesses, errand, provision
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -58,7 +58,7 @@ def upgrade(
     way = errand.known_way(record, folder)
     done = errand.run(way, folder, parcel, deadline, steps)
     steps.begin('Waiting for the engine')
-    way_in = access.of(record.access)
+    way_in = accesses.of(record.access)
     now = way_in.prove(record, folder, done.outcome, deadline)
     record = record.replace(engine_version=now)
     if record != server.record:

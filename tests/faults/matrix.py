@@ -14,6 +14,7 @@ import atexit
 import collections
 import contextlib
 import dataclasses
+import faulthandler
 import functools
 import os
 import pathlib
@@ -46,6 +47,8 @@ _SILENCE = 0.4
 _LIMIT = 60.0
 _READY, _FAILED, _CRASHED = 0, 1, 70
 _INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+#: As it is ended when its time is over.
+_HUNG = -signal.SIGABRT
 _MAKES = re.compile(
     r'POST \S+ /v2.\d/(servers|ports|floatingips|security-groups)'
 )
@@ -68,6 +71,7 @@ class Run:
         """What it claims to have come to."""
         words = {_READY: 'ready', _FAILED: 'failed', _CRASHED: 'crashed'}
         words |= dict.fromkeys(_INTERRUPTED, 'interrupted')
+        words[_HUNG] = 'hung'
         return words.get(self.code, 'killed')
 
 
@@ -122,6 +126,8 @@ class Stage:
         """Say what is not as promised; leave the cloud as it was before."""
         if done.word == 'crashed':
             return 'it ended with a traceback'
+        if done.word == 'hung':
+            return f'it did not end within {_LIMIT:.0f} s'
         if done.word == 'killed' and not fault.signal:
             return 'it was killed, by nobody'
         if done.word == 'ready':
@@ -239,6 +245,8 @@ class Stage:
         code = _CRASHED
         try:
             way.socket.close()
+            # The stacks of all threads, if it has to be ended.
+            faulthandler.enable(said.open('w'))
             silence = _SILENCE if plan and plan.fault.silent else None
             code, text = self._claim(way.auth_url, silence)
             said.write_text(text)

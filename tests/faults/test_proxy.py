@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import threading
 from pathlib import Path
 
 import fixtures
@@ -153,6 +154,18 @@ class TestJudge(base.BaseTestCase):
         call = Call('GET compute /v2.1/servers/detail?name&tags', 1)
         cell = stage.cell(call, FAULTS['429'])
         self.assertIn('killed, by nobody', cell.problem)
+
+    def test_hangs_after_ctrl_c(self) -> None:
+        """It is ended, which must not look as if the signal had done it."""
+        stage = self.stage('create')
+        self.useFixture(fixtures.MonkeyPatch('tests.faults.matrix._LIMIT', 2))
+        self.replace(
+            'machines.removal.remove_from_cloud',
+            lambda *arguments: threading.Event().wait(),
+        )
+        cell = stage.cell(SERVERS, FAULTS['SIGINT after'])
+        self.assertIn('did not end within 2 s', cell.problem)
+        self.assertIn('in _take_back', cell.problem)
 
 
 def _twice(make, find):  # type: ignore[no-untyped-def]

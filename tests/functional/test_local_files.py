@@ -11,7 +11,7 @@ import pathlib
 
 import fixtures
 
-from dockermachine_osc import chains, errors, files, machines, store
+from dockermachine_osc import chains, errors, home, machines, store
 from dockermachine_osc.contexts import Contexts
 from tests.functional import apart
 from tests.unit import workbench
@@ -176,7 +176,7 @@ class TestReadOnly(LocalFilesTestCase):
             found = machines.local_machine(whole, 'f' * 64, 'here', 'web1')
             self.assertTrue(found.endpoint.url)
             whole.remember('f' * 64, self.files)
-            words = 'Read-only file system', files.ROOT_VARIABLE
+            words = 'Read-only file system', home.ROOT_VARIABLE
             self.assertFails(words, self.create, 'web2')
             self.assertFails(words, self.delete)
             self.assertEqual(1, len(self.machines.list()))
@@ -197,7 +197,7 @@ class TestOthers(LocalFilesTestCase):
 
     def test_anothers_folder(self) -> None:
         self.place.mkdir()
-        words = 'belongs to another user (id 0)', files.ROOT_VARIABLE
+        words = 'belongs to another user (id 0)', home.ROOT_VARIABLE
         apart.run(lambda: self.assertFails(words, self.scope), apart.NOBODY)
         os.chown(self.place, apart.NOBODY, apart.NOBODY)
         apart.run(self.scope, apart.NOBODY)
@@ -206,7 +206,7 @@ class TestOthers(LocalFilesTestCase):
 
     def test_not_to_be_looked_into(self) -> None:
         self.folder.chmod(0o700)
-        words = 'Permission denied', files.ROOT_VARIABLE
+        words = 'Permission denied', home.ROOT_VARIABLE
         apart.run(lambda: self.assertFails(words, self.scope), apart.NOBODY)
 
     def test_sudo(self) -> None:

@@ -10,7 +10,7 @@ import re
 from openstackclient import shell
 from oslotest import base
 
-from dockermachine_osc import contexts, files
+from dockermachine_osc import contexts, home
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGE = ROOT / 'doc/source/user/coming-from-docker-machine.rst'
@@ -177,7 +177,7 @@ class OursTest(base.BaseTestCase):
                 self.assertIn(word, self.options(command), text)
 
     def test_second_column(self):
-        variables = (files.ROOT_VARIABLE, contexts.CONFIG_VARIABLE)
+        variables = (home.ROOT_VARIABLE, contexts.CONFIG_VARIABLE)
         for row in rows():
             for name in names(row[1]):
                 if name not in variables:

@@ -9,7 +9,7 @@ from pathlib import Path
 import fixtures
 import yaml
 
-from dockermachine_osc import answers, files, identity, light, store
+from dockermachine_osc import answers, home, identity, light, store
 from tests.unit.commands import shell
 
 #: To import any of these takes longer than a prompt may.
@@ -160,17 +160,16 @@ class TestAgreement(shell.ShellTestCase):
     """What stands in two places for the sake of speed is the same."""
 
     def test_root(self):
-        self.assertEqual(files.ROOT_VARIABLE, answers.ROOT_VARIABLE)
         for values in (
             {},
             {'XDG_DATA_HOME': '/data'},
             {'XDG_DATA_HOME': ' '},
-            {files.ROOT_VARIABLE: '~/x'},
-            {files.ROOT_VARIABLE: 'x/../y'},
+            {home.ROOT_VARIABLE: '~/x'},
+            {home.ROOT_VARIABLE: 'x/../y'},
         ):
-            for name in ('XDG_DATA_HOME', files.ROOT_VARIABLE):
+            for name in ('XDG_DATA_HOME', home.ROOT_VARIABLE):
                 self.setenv(name, values.get(name))
-            root = answers.root(os.environ)
+            root = home.root(os.environ)
             self.assertEqual(store.Store().root.resolve(), Path(root))
 
     def test_variables(self):

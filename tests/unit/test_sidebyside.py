@@ -3,6 +3,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -93,9 +95,9 @@ class TestRun(base.BaseTestCase):
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGINT)
 
-        def waiting(crew):
+        def waiting(crew, *arguments):
             waits.append(crew)
-            wait(crew)
+            wait(crew, *arguments)
 
         wait = sidebyside._Crew.wait
         path = 'dockermachine_osc.sidebyside._Crew.wait'
@@ -114,3 +116,39 @@ class TestRun(base.BaseTestCase):
 
         jobs = {'a': interrupting, 'b': lambda: None}
         self.assertRaises(KeyboardInterrupt, sidebyside.run, jobs, 1)
+
+    def test_those_that_are_late_have_failed(self):
+        hanging = threading.Event()
+        self.addCleanup(hanging.set)
+        jobs = {'a': lambda: hanging.wait(LIMIT), 'b': lambda: 1}
+        done = sidebyside.run(jobs, 2, timeout=0.2)
+        self.assertIsInstance(done['a'], errors.DeadlineExceeded)
+        self.assertEqual(1, done['b'])
+
+    def test_ctrl_c_is_never_lost_and_blocks_nobody(self):
+        """It comes at whatever moment, again and again."""
+        rounds = 500
+        done = subprocess.run(
+            [sys.executable, '-m', 'tests.unit.ctrl_c', str(rounds)],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=LIMIT,
+        )
+        # Python tells so of what it has dropped.
+        self.assertEqual('', done.stderr)
+        self.assertGreater(int(done.stdout), rounds / 2)
+
+
+class TestAllOf(base.BaseTestCase):
+    def test_all(self):
+        jobs = {'a': lambda: 1, 'b': lambda: 2}
+        self.assertEqual({'a': 1, 'b': 2}, sidebyside.all_of(jobs, 2))
+
+    def test_the_first_that_failed_is_raised(self):
+        def fail(text):
+            raise errors.NotFound(text)
+
+        jobs = {'a': lambda: 1, 'b': lambda: fail('b'), 'c': lambda: fail('c')}
+        error = self.assertRaises(errors.NotFound, sidebyside.all_of, jobs, 3)
+        self.assertEqual('b', error.message)

@@ -35,7 +35,7 @@ class TestAskAll(base.BaseTestCase):
         super().setUp()
         self.over = threading.Event()
         self.addCleanup(self.over.set)
-        path = 'dockermachine_osc.machines.access.of'
+        path = 'dockermachine_osc.machines.accesses.of'
         self.useFixture(fixtures.MonkeyPatch(path, lambda name: self))
 
     def ask(self, record, folder, timeout):
