@@ -16,7 +16,7 @@ from typing import BinaryIO
 import subunit
 
 #: Lines of seconds and a test's id.
-FILE = pathlib.Path(__file__).parent / 'functional' / 'durations.txt'
+FILE = pathlib.Path(__file__).parent / 'durations.txt'
 _BEGIN = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
