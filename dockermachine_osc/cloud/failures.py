@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 from keystoneauth1 import exceptions as ksa_exceptions
@@ -13,6 +14,8 @@ from dockermachine_osc import errors, files, plaintext
 
 _TEXT_LIMIT = 500
 _UNKNOWN_VERSION = 406
+#: How Nova refuses what `openstack server lock` is against.
+_LOCKED = re.compile(r'Instance ([0-9a-f-]{36}) is locked')
 
 
 def plain(text: object) -> str:
@@ -77,6 +80,11 @@ def _hint(status: int, detail: str) -> str:
         return (
             'If this cloud has gone back to an older release: rm '
             f'{files.default_root()}/scopes/*/versions.json'
+        )
+    if locked := _LOCKED.search(detail):
+        return (
+            'That keeps it from being changed or deleted by mistake; to end '
+            f'it: openstack server unlock {locked[1]}'
         )
     if status in (401, 403):
         return (

@@ -165,7 +165,7 @@ def _prepare(
     server, way = proposal.server, proposal.way
     if not folder.exists():
         _make_keys(folder, request, server.name)
-    errand.pin(folder, way, proposal.findings.host_keys)
+    errand.pin(folder, [way], proposal.findings.host_keys)
     record = Record(
         id=str(local_record(folder)['id']),
         origin=ADOPTED,

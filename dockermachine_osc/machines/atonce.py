@@ -58,7 +58,7 @@ def ready(
     if not version:
         certificates.trust_ca_alone(draft.folder)
         return None
-    errand.pin(draft.folder, way, way.host_keys)
+    errand.pin(draft.folder, [way], way.host_keys)
     record = certificates.described(draft.record, draft.folder, shown)
     return record.replace(
         state=READY,

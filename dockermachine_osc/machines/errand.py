@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, store
@@ -57,7 +57,8 @@ def known_way(record: Record, folder: MachineFolder) -> Way:
     """
     pinned = folder.read(store.KNOWN_HOSTS).decode(errors='replace')
     lines = [line.split(maxsplit=1) for line in pinned.splitlines()]
-    keys = tuple(line[1] for line in lines if len(line) == 2)
+    # It may be known by several addresses.
+    keys = tuple(dict.fromkeys(x[1] for x in lines if len(x) == 2))
     if not keys and not record.server_stays:
         # On a way that is the user's, ssh knows only whom he knows.
         raise errors.StoreFailure(
@@ -180,7 +181,7 @@ def _visit_once(
 ) -> tuple[str, Result]:
     with _logged_in(way, folder) as (there, key_line):
         if not way.users and not folder.has(store.KNOWN_HOSTS):
-            pin(folder, way, [key_line])
+            pin(folder, [way], [key_line])
         result = there.run(
             parcel.command,
             parcel.stdin,
@@ -297,9 +298,12 @@ def _progress(steps: Steps, line: str) -> None:
         steps.note(text)
 
 
-def pin(folder: MachineFolder, way: Way, key_lines: Sequence[str]) -> None:
-    """Remember the host's keys."""
-    folder.write(store.KNOWN_HOSTS, known_hosts(way, key_lines).encode())
+def pin(
+    folder: MachineFolder, ways: Iterable[Way], key_lines: Sequence[str]
+) -> None:
+    """Remember the host's keys, by which it is known on each of these ways."""
+    lines = ''.join(known_hosts(way, key_lines) for way in ways)
+    folder.write(store.KNOWN_HOSTS, lines.encode())
 
 
 def known_hosts(way: Way, key_lines: Sequence[str]) -> str:

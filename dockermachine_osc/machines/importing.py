@@ -327,7 +327,7 @@ def _fill(folder: MachineFolder, candidate: Candidate) -> None:
         folder.save({'id': new_machine_id(), leftovers.MADE: _made(candidate)})
     for filename, secret in candidate.secrets.items():
         folder.write(filename, secret)
-    errand.pin(folder, candidate.way, candidate.host_keys)
+    errand.pin(folder, [candidate.way], candidate.host_keys)
 
 
 def _made(candidate: Candidate) -> dict[str, str]:

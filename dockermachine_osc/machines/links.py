@@ -112,10 +112,22 @@ def _ssh_port(patient: Patient) -> str:
     if problem:
         raise _Broken(
             f'{record.address} port {record.ssh_port}: {problem}',
-            'A firewall or VPN in between? From where do the rules above '
-            'let you in?',
+            _way_there(patient.server),
         )
     return f'{record.address} port {record.ssh_port} answers'
+
+
+def _way_there(server: MachineServer) -> str:
+    others = {*server.floating} - {server.record.address}
+    if others and not server.record.server_stays:
+        return (
+            f'Or does {min(others)} answer? That is tried by openstack docker '
+            f'machine provision {server.name}'
+        )
+    return (
+        'A firewall or VPN in between? From where do the rules above let you '
+        'in?'
+    )
 
 
 def _login(patient: Patient) -> str:

@@ -18,27 +18,57 @@ if TYPE_CHECKING:
 def followed(
     server: MachineServer, folder: MachineFolder, steps: Steps
 ) -> MachineServer:
-    """Give a machine its new address in the record, and pin its keys to it.
-
-    The host's keys are the old ones, so whoever has the new address has to
-    prove to be the same host. Nothing changes where the address still holds.
+    """Give a machine its new address if it has lost the one in its record.
 
     :returns: the same object if nothing has changed.
     """
     record = server.record
     if record.address in server.addresses or not server.addresses:
         return server
+    why = f"{record.address or 'none'} is no longer the server's"
+    return _moved(server, folder, steps, why)
+
+
+def reached(
+    server: MachineServer, folder: MachineFolder, steps: Steps
+) -> MachineServer:
+    """Give a machine that is not reached another address at which it is.
+
+    That of its record may be one that it was given while it had no floating
+    IP, and from here there is no way to it.
+
+    :returns: the same object if nothing has changed.
+    """
+    from dockermachine_osc import host
+
+    record = server.record
+    likely = _likely(server)
+    # On a way that is the user's, only ssh knows what leads there.
+    if likely in ('', record.address) or record.server_stays:
+        return server
+    silent = host.probe(record.address, record.ssh_port)
+    if not silent or host.probe(likely, record.ssh_port):
+        return server
+    return _moved(server, folder, steps, f'{record.address}: {silent}')
+
+
+def _moved(
+    server: MachineServer, folder: MachineFolder, steps: Steps, why: str
+) -> MachineServer:
+    """Give a machine its likely address in the record, and pin its keys to it.
+
+    The host's keys are the old ones, so whoever has the new address has to
+    prove to be the same host. They stay pinned to the old address, too: what
+    follows may fail, and that may come back.
+    """
     address = _likely(server)
-    steps.note(
-        f'address: {address}; '
-        f"{record.address or 'none'} is no longer the server's"
-    )
+    steps.note(f'address: {address}; {why}')
     if folder.has(store.KNOWN_HOSTS):
-        way = errand.known_way(record, folder)
-        errand.pin(
-            folder, dataclasses.replace(way, address=address), way.host_keys
-        )
-    return dataclasses.replace(server, record=record.replace(address=address))
+        old = errand.known_way(server.record, folder)
+        new = dataclasses.replace(old, address=address)
+        errand.pin(folder, (new, old), old.host_keys)
+    moved = server.record.replace(address=address)
+    return dataclasses.replace(server, record=moved)
 
 
 def _likely(server: MachineServer) -> str:
@@ -49,4 +79,4 @@ def _likely(server: MachineServer) -> str:
         new = ':' in address
         return address not in server.floating, new != old, new
 
-    return min(server.addresses, key=distance)
+    return min(server.addresses, key=distance, default='')

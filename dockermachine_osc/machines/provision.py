@@ -37,19 +37,27 @@ def provision(
     """
     check_on(server)
     steps.begin('Asking the engine')
-    way_in = accesses.of(server.record.access)
     before, server = server, moving.followed(server, folder, steps)
-    if (
-        server.record.state == READY
-        and folder.has(store.KNOWN_HOSTS)
-        and way_in.is_well(server, folder, _ASK_TIMEOUT)
-    ):
+    well = _is_well(server, folder)
+    if not well:
+        silent, server = server, moving.reached(server, folder, steps)
+        well = server is not silent and _is_well(server, folder)
+    if well:
         if server is not before:
             cloud.write_record(server.id, server.record)
         return server, server is not before
     server = _learned(cloud, server, folder)
     further = errand.options_on_the_way(folder)
     return make_ready(cloud, server, folder, deadline, steps, further), True
+
+
+def _is_well(server: MachineServer, folder: MachineFolder) -> bool:
+    way_in = accesses.of(server.record.access)
+    return (
+        server.record.state == READY
+        and folder.has(store.KNOWN_HOSTS)
+        and way_in.is_well(server, folder, _ASK_TIMEOUT)
+    )
 
 
 def check_on(server: MachineServer) -> None:
@@ -115,5 +123,5 @@ def _learned(
     if not pinned:
         # Keys that are pinned stay: anybody in the project can take the user
         # out of the record and rebuild the server.
-        errand.pin(folder, way, facts.host_keys)
+        errand.pin(folder, [way], facts.host_keys)
     return dataclasses.replace(server, record=record.replace(ssh_user=user))

@@ -32,8 +32,18 @@ class ServerInErrorTest(base.FunctionalTest):
         shown = self.here.machine('show', name, '-f', 'json').json
         self.assertEqual('error', shown['state'])
         self.assertIn('no-such-tree', shown['fault'])
+        self._locked(shown['id'])
         self.here.machine('delete', name)
         self.assertNothingLeft(name)
+
+    def _locked(self, server: str) -> None:
+        """What somebody has locked is left alone, with all that it has."""
+        compute = devcloud.connect('devcloud').compute
+        compute.lock_server(server)
+        said = self.refused('delete', server)
+        self.assertIn(f'Instance {server} is locked', said)
+        self.assertIn(f'openstack server unlock {server}', said)
+        compute.unlock_server(server)
 
     def _left(self, name: str) -> list[str]:
         return devcloud.belongings('devcloud', name)

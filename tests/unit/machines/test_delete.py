@@ -418,6 +418,18 @@ class TestFailure(workbench.MachinesTestCase):
         self.assertHolds(before)
         self.assertEqual([], self.local())
 
+    def test_server_is_locked(self):
+        machine = self.create()
+        before = self.fake.holds()
+        server = machine.server.id
+        text = f'Instance {server} is locked'
+        self.fake.refuse('DELETE compute', 409, text, 'conflictingRequest')
+        error = self.assertRaises(errors.CloudFailure, self.delete)
+        self.assertIn(text, str(error))
+        self.assertIn(f'openstack server unlock {server}', error.hint)
+        self.assertHolds(before)
+        self.assertTrue(self.local())
+
     def test_never_gone(self):
         machine = self.create()
 

@@ -8,6 +8,7 @@ import time
 import fixtures
 
 from dockermachine_osc import engine, errors, host, pki, store
+from dockermachine_osc.machines import errand
 from tests.unit import sshserver, workbench
 
 
@@ -19,6 +20,7 @@ class UpkeepTestCase(workbench.MachinesTestCase):
         self.machine = self.create()
         self.store = self.files.machine('web1')
         self.engine_failure = None
+        self.silent = ()
         for name, new in {
             'ask': self.ask,
             'shown_certificate': self.shown_certificate,
@@ -29,6 +31,8 @@ class UpkeepTestCase(workbench.MachinesTestCase):
     def ask(self, address, port, folder, timeout):
         if self.engine_failure:
             raise self.engine_failure
+        if address in self.silent:
+            raise engine.EngineTimeout('No answer')
         return workbench.FACTS
 
     def shown_certificate(self, address, port, folder, timeout):
@@ -261,11 +265,67 @@ class TestProvision(UpkeepTestCase):
         self.assertEqual((address, keys), (where, now))
         names = pki.facts(self.handed_over('server.pem')).names
         self.assertIn(address, names)
-        known = self.store.read(store.KNOWN_HOSTS).decode()
-        self.assertEqual(f'{address} {workbench.ED25519}\n', known)
+        self.assertIn(f'{address} {workbench.ED25519}\n', self.known_hosts())
         self.assertEqual(address, self.store.load()['address'])
         meta = next((self.folder / 'docker').rglob('meta.json')).read_text()
         self.assertIn(address, meta)
+
+    def take_floating(self):
+        """Take the floating IP away, and give what it was."""
+        (floating,) = self.fake.things['floatingips'].items()
+        self.fake.things['floatingips'].clear()
+        return floating
+
+    def known_hosts(self):
+        return self.store.read(store.KNOWN_HOSTS).decode()
+
+    def test_address_that_comes_back(self):
+        """At the other one nobody answers; the old one is good as before."""
+        old = self.record().address
+        floating = self.take_floating()
+        self.engine_failure = engine.EngineTimeout('No answer')
+        self.guest.failures['connect'] = errors.HostFailure('No way')
+        self.assertRaises(errors.HostFailure, self.provision)
+        self.assertEqual(old, self.record().address)
+        self.assertIn(f'{old} {workbench.ED25519}\n', self.known_hosts())
+        self.fake.things['floatingips'] |= [floating]
+        self.engine_failure = None
+        self.guest.failures.clear()
+        self.assertFalse(self.provision())
+        way = errand.known_way(self.record(), self.store)
+        self.assertEqual((workbench.ED25519,), way.host_keys)
+
+    def test_address_that_is_silent(self):
+        """The machine was moved to it while it had no floating IP."""
+        old = self.record().address
+        floating = self.take_floating()
+        self.assertTrue(self.provision())
+        fixed = self.record().address
+        self.fake.things['floatingips'] |= [floating]
+        self.assertFalse(self.provision())
+        self.play_silence({fixed})
+        self.assertTrue(self.provision())
+        self.assertEqual(old, self.record().address)
+        self.assertIn(f'{old} {workbench.ED25519}\n', self.known_hosts())
+        self.assertIn(f'address: {old}; {fixed}: no answer', self.told.notes)
+
+    def test_all_addresses_are_silent(self):
+        address = self.record().address
+        self.play_silence({address, '10.9.9.9'})
+        port = self.fake.things['ports'][self.record().port_id]
+        port['fixed_ips'] = [{'ip_address': '10.9.9.9'}]
+        self.guest.failures['connect'] = errors.HostFailure('No way')
+        self.assertRaises(errors.HostFailure, self.provision)
+        self.assertEqual(address, self.record().address)
+
+    def play_silence(self, silent):
+        """Have SSH and the engine answer at all addresses but these."""
+
+        def probe(address, *arguments):
+            return 'no answer' if address in silent else ''
+
+        self.guest.patch('host.probe', probe)
+        self.silent = silent
 
     def test_renew_follows(self):
         self.move('2001:db8::9')
