@@ -66,7 +66,9 @@ def _moved(
     if folder.has(store.KNOWN_HOSTS):
         old = errand.known_way(server.record, folder)
         new = dataclasses.replace(old, address=address)
-        errand.pin(folder, (new, old), old.host_keys)
+        # Somebody may have taken it out of the record.
+        ways = (new, old) if old.address else (new,)
+        errand.pin(folder, ways, old.host_keys)
     moved = server.record.replace(address=address)
     return dataclasses.replace(server, record=moved)
 

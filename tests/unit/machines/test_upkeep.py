@@ -295,6 +295,14 @@ class TestProvision(UpkeepTestCase):
         way = errand.known_way(self.record(), self.store)
         self.assertEqual((workbench.ED25519,), way.host_keys)
 
+    def test_address_that_is_not_in_the_record(self):
+        old = self.record().address
+        del self.metadata()['docker-machine:address']
+        self.engine_failure = engine.EngineTimeout('No answer')
+        self.guest.failures['connect'] = errors.HostFailure('No way')
+        self.assertRaises(errors.HostFailure, self.provision)
+        self.assertEqual(f'{old} {workbench.ED25519}\n', self.known_hosts())
+
     def test_address_that_is_silent(self):
         """The machine was moved to it while it had no floating IP."""
         old = self.record().address
