@@ -29,9 +29,6 @@ def held() -> Iterator[None]:
     A second one acts at once. Python hands signals to the main thread; in
     others this does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     came: list[int] = []
 
     def note(number: int) -> None:
@@ -56,9 +53,6 @@ def awaited(wake: Callable[[], object]) -> Iterator[Callable[[], None]]:
     :param wake: is called when one comes, between any two steps.
     :returns: what lets those act that have come, as the end of the block does.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
     came: list[int] = []
 
     def note(number: int) -> None:
@@ -87,6 +81,8 @@ def awaited(wake: Callable[[], object]) -> Iterator[Callable[[], None]]:
 
 def _redirect(tell: Callable[[int], object]) -> Callable[[], None]:
     """Have those that are not ignored told; give what undoes that."""
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
     handlers: dict[int, Any] = {n: signal.getsignal(n) for n in _SIGNALS}
 
     def hear(number: int, frame: FrameType | None) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dockermachine_osc import engine, errors, openssh, pki
 from dockermachine_osc.cloud import power
-from dockermachine_osc.machines import errand, expiry
+from dockermachine_osc.machines import errand, expiry, moving
 
 if TYPE_CHECKING:
     from dockermachine_osc.cloud import Cloud, MachineServer
@@ -118,10 +118,9 @@ def _ssh_port(patient: Patient) -> str:
 
 
 def _way_there(server: MachineServer) -> str:
-    others = {*server.floating} - {server.record.address}
-    if others and not server.record.server_stays:
+    if other := moving.another(server):
         return (
-            f'Or does {min(others)} answer? That is tried by openstack docker '
+            f'Or does {other} answer? That is tried by openstack docker '
             f'machine provision {server.name}'
         )
     return (

@@ -42,14 +42,20 @@ def reached(
     from dockermachine_osc import host
 
     record = server.record
-    likely = _likely(server)
-    # On a way that is the user's, only ssh knows what leads there.
-    if likely in ('', record.address) or record.server_stays:
+    if not (other := another(server)):
         return server
     silent = host.probe(record.address, record.ssh_port)
-    if not silent or host.probe(likely, record.ssh_port):
+    if not silent or host.probe(other, record.ssh_port):
         return server
     return _moved(server, folder, steps, f'{record.address}: {silent}')
+
+
+def another(server: MachineServer) -> str:
+    """Give the address that is tried if a machine's own is silent, or ''."""
+    likely = _likely(server)
+    # On a way that is the user's, only ssh knows what leads there.
+    stays = likely == server.record.address or server.record.server_stays
+    return '' if stays else likely
 
 
 def _moved(

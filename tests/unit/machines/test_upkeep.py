@@ -243,6 +243,7 @@ class TestProvision(UpkeepTestCase):
 
     def move(self, *addresses):
         """Give the server's port other addresses, and no floating IP."""
+        self.left = self.record().address
         self.fake.things['floatingips'].clear()
         port = self.fake.things['ports'][self.record().port_id]
         port['fixed_ips'] = [{'ip_address': a} for a in addresses]
@@ -265,7 +266,8 @@ class TestProvision(UpkeepTestCase):
         self.assertEqual((address, keys), (where, now))
         names = pki.facts(self.handed_over('server.pem')).names
         self.assertIn(address, names)
-        self.assertIn(f'{address} {workbench.ED25519}\n', self.known_hosts())
+        pinned = [f'{a} {workbench.ED25519}\n' for a in (address, self.left)]
+        self.assertEqual(''.join(pinned), self.known_hosts())
         self.assertEqual(address, self.store.load()['address'])
         meta = next((self.folder / 'docker').rglob('meta.json')).read_text()
         self.assertIn(address, meta)
@@ -312,6 +314,9 @@ class TestProvision(UpkeepTestCase):
         self.fake.things['floatingips'] |= [floating]
         self.assertFalse(self.provision())
         self.play_silence({fixed})
+        (broken,) = [x for x in self.machines.check('web1', 1) if x.hint]
+        self.assertEqual('route to SSH', broken.name)
+        self.assertIn(f'Or does {old} answer?', broken.hint)
         self.assertTrue(self.provision())
         self.assertEqual(old, self.record().address)
         self.assertIn(f'{old} {workbench.ED25519}\n', self.known_hosts())
